@@ -1,0 +1,1 @@
+"""How an operation reaches a lake: in the process, or over HTTP."""

@@ -1,0 +1,1 @@
+"""The lake over HTTP; the only folder that imports Starlette."""

@@ -1,0 +1,1 @@
+"""Where the lake keeps the bytes of artifacts."""

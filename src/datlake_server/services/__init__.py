@@ -1,0 +1,1 @@
+"""The rules of the lake: synchronous functions `fn(tx, op, caller) -> answer`, one per operation."""
