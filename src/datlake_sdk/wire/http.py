@@ -1,0 +1,104 @@
+"""How an operation looks as an HTTP request, and back. Pure: no socket, no framework."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
+
+from datlake_sdk.errors import InvalidRequest
+from datlake_sdk.wire import codec
+from datlake_sdk.wire.ids import DEFAULT_NAMESPACE, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from datlake_sdk.wire.operations import Op
+
+T = TypeVar("T")
+
+API_PREFIX: Final = "/api/v1"
+BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
+# `with` reads well in a URL and is a keyword in Python.
+_QUERY_NAMES: Final = {"other": "with"}
+_FIELD_NAMES: Final = {query: field for field, query in _QUERY_NAMES.items()}
+
+
+class Request(msgspec.Struct, frozen=True):
+    """An operation ready to be sent: `target` is the path with its query, `body` is JSON or null."""
+
+    method: str
+    target: str
+    body: bytes | None
+
+
+def request_from_operation(op: Op[T]) -> Request:
+    """The request that carries `op`."""
+    values = msgspec.to_builtins(op)
+    values.pop("op")
+    namespace = values.pop("namespace", DEFAULT_NAMESPACE)
+    path = _fill(op.http.paths, values)
+    query = {} if namespace == DEFAULT_NAMESPACE else {"namespace": namespace}
+    if op.http.method in BODY_METHODS:
+        return Request(op.http.method, API_PREFIX + path + query_string(query), codec.encode(values))
+    return Request(op.http.method, API_PREFIX + path + query_string(query | values), None)
+
+
+def operation_from_request(
+    op_type: type[Op[T]], names: Mapping[str, str], query: Mapping[str, str], body: bytes
+) -> Op[T]:
+    """The operation that a request carries; `names` are the decoded path parameters.
+
+    Raises `InvalidRequest` with the path of the field and the reason.
+    """
+    if op_type.http.method not in BODY_METHODS:
+        values = {_FIELD_NAMES.get(name, name): value for name, value in query.items()}
+        return codec.operation_from({**values, **names}, op_type, strict=False)
+    fields = _body_fields(body)
+    stated = fields.get("job_name")
+    if "job_name" in names and stated is not None and stated != names["job_name"]:
+        raise InvalidRequest(
+            f"the body names job {stated!r}, the path names job {names['job_name']!r}; send one of them",
+            code="job_mismatch",
+            status=400,
+        )
+    scope = {"namespace": query["namespace"]} if "namespace" in query else {}
+    return codec.operation_from({**fields, **scope, **names}, op_type)
+
+
+def query_string(values: Mapping[str, object]) -> str:
+    """`values` as a query, `?` included; empty where there are none."""
+    pairs = [f"{_QUERY_NAMES.get(name, name)}={quoted(_shown(value))}" for name, value in values.items()]
+    return "?" + "&".join(pairs) if pairs else ""
+
+
+def object_target(bucket: str, object_name: str, namespace: str) -> str:
+    """The path and query of an object's bytes."""
+    parts = "/".join(quoted(part) for part in object_name.split("/"))
+    query = {} if namespace == DEFAULT_NAMESPACE else {"namespace": namespace}
+    return f"{API_PREFIX}/datasets/{quoted(bucket)}/{parts}{query_string(query)}"
+
+
+def _body_fields(body: bytes) -> dict[str, object]:
+    if not body.strip():
+        return {}
+    fields = codec.decode(body, dict[str, object])
+    fields.pop("op", None)
+    return fields
+
+
+def _fill(paths: tuple[str, ...], values: dict[str, object]) -> str:
+    for path in paths:
+        names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+        if all(name in values for name in names):
+            for name in names:
+                path = path.replace("{" + name + "}", quoted(str(values.pop(name))))  # noqa: PLW2901 -- filled in place
+            return path
+    message = f"{paths[-1]}: a name in the path is missing"
+    raise InvalidRequest(message)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
