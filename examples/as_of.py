@@ -28,7 +28,7 @@ def main() -> None:
 
     with DatlakeClient() as client:
         run = client.get_run(reader.run_id)
-    print("the run has read versions", sorted(read.version for read in run.inputs if read.version is not None))
+    print("the run has read versions", sorted({read.version for read in run.inputs if read.version}))
 
 
 if __name__ == "__main__":

@@ -85,7 +85,9 @@ def read_weather(path: Path) -> pl.DataFrame:
     try:
         timed = frame.with_columns(pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC"))
     except pl.exceptions.PolarsError as error:
-        raise UnreadableInput(f"{path}: time_hour is not a UTC time like 2013-01-01T06:00:00Z: {error}") from error
+        raise UnreadableInput(
+            f"{path}: time_hour is not a UTC time like 2013-01-01T06:00:00Z: {_gist(error)}"
+        ) from error
     if timed.select(pl.col("origin", "time_hour").is_null().any()).row(0) != (False, False):
         raise UnreadableInput(f"{path}: a line lacks origin or time_hour; fill it in or drop it")
     return timed
@@ -179,11 +181,16 @@ def _read_csv(path: Path, columns: Mapping[str, type[pl.DataType]]) -> pl.DataFr
     try:
         frame = pl.read_csv(path, schema_overrides=dict(columns), null_values="NA")
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise UnreadableInput(f"{path} cannot be read as CSV: {error}") from error
+        raise UnreadableInput(f"{path} cannot be read as CSV: {_gist(error)}") from error
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise UnreadableInput(f"{path} lacks {', '.join(missing)}; it has {', '.join(frame.columns)}")
     return frame.select(list(columns))
+
+
+def _gist(error: Exception) -> str:
+    """The first line; in the rest Polars advises programmers, and it stays in the traceback."""
+    return str(error).partition("\n")[0]
 
 
 def _is_spike(name: str) -> pl.Expr:
