@@ -97,7 +97,7 @@ dist: $(VENV)/dev.stamp ## Build wheel and sdist, check them, install the wheel 
 	@$(BIN)/python -m build --no-isolation
 	@$(BIN)/twine check --strict dist/*
 	@$(BIN)/check-wheel-contents dist
-	@$(BIN)/python tools/check_dist.py dist
+	@$(BIN)/python tools/check_dist.py dist $(if $(TAG),--tag "$(TAG)")
 
 # Universal: one file resolves for every platform and for Python 3.11 to 3.14. No index, folder or host is written down, so
 # the files install from wherever the reader's pip looks; the hashes say what they must find there.

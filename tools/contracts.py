@@ -1,4 +1,4 @@
-"""Two import-linter contracts the library does not bring: who alone may import a package, and what alone a package imports.
+"""Two import-linter contracts the library does not bring: who alone imports a package, what alone a package imports.
 
 Named in `pyproject.toml`; run by `make check` and by `tests/test_layers.py`. They look at direct imports, type-checking
 imports included: a type is a dependency, too. They never import the code they judge.
@@ -7,7 +7,7 @@ imports included: a type is a dependency, too. They never import the code they j
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from importlinter import Contract, ContractCheck, fields, output
 
@@ -70,7 +70,7 @@ class OnlyContract(Contract):
 
 def _names(field: object) -> tuple[str, ...]:
     # import-linter replaces each field on the instance by its parsed value, which its types do not tell.
-    return tuple(str(name) for name in field) if isinstance(field, list) else ()
+    return tuple(cast("list[str]", field))
 
 
 def _inside(graph: ImportGraph, packages: tuple[str, ...]) -> Iterator[str]:
