@@ -1,0 +1,66 @@
+"""Which configuration files speak of Datlake, and what they say, unread: {name: value} as TOML has it.
+
+`settings.py` calls it; tomllib is imported only when there is a file to read.
+"""
+
+# pathlib would cost the import of the SDK several milliseconds; os.path is loaded already.
+# ruff: noqa: PTH118, PTH119, PTH120, PTH123
+
+from __future__ import annotations
+
+import os
+from typing import cast
+
+from datlake_sdk.errors import ConfigError
+
+__all__ = ["project_table", "table_of"]
+
+
+def project_table(folder: str) -> tuple[str, dict[str, object]] | None:
+    """The nearest file from the folder upwards that speaks of us, as (path, table)."""
+    while True:
+        for name in ("datlake.toml", "pyproject.toml"):
+            if found := table_of(os.path.join(folder, name)):
+                return found
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+
+
+def table_of(path: str) -> tuple[str, dict[str, object]] | None:
+    """The file as (path, its settings); `None` without one, or where pyproject.toml is silent."""
+    shared = os.path.basename(path) == "pyproject.toml"
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if shared:
+            return None
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): make it readable, or move it away.") from error
+    # Somebody else's pyproject.toml, even a broken one, is none of our business.
+    if shared and b"datlake" not in content:
+        return None
+    document = _parsed(path, content)
+    table = _section(document, "tool", "datlake") if shared else document
+    return None if table is None else (path, table)
+
+
+def _parsed(path: str, content: bytes) -> dict[str, object]:
+    import tomllib
+
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}. Correct it, or move it away.") from error
+
+
+def _section(document: dict[str, object], *names: str) -> dict[str, object] | None:
+    for name in names:
+        inner = document.get(name)
+        if not isinstance(inner, dict):
+            return None
+        document = cast("dict[str, object]", inner)
+    return document
