@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Final, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -21,6 +23,8 @@ API_PREFIX: Final = "/api/v1"
 BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 # `with` reads well in a URL and is a keyword in Python.
 _QUERY_NAMES: Final = {"other": "with"}
+_INTEGER: Final = re.compile(r"-?[0-9]{1,30}")
+_TRUTHS: Final = frozenset({"true", "false"})
 _FIELD_NAMES: Final = {query: field for field, query in _QUERY_NAMES.items()}
 
 
@@ -53,7 +57,7 @@ def operation_from_request(
     """
     if op_type.http.method not in BODY_METHODS:
         values = {_FIELD_NAMES.get(name, name): value for name, value in query.items()}
-        return codec.operation_from({**values, **names}, op_type, strict=False)
+        return codec.operation_from(_typed(op_type, values) | dict(names), op_type)
     fields = _body_fields(body)
     stated = fields.get("job_name")
     if "job_name" in names and stated is not None and stated != names["job_name"]:
@@ -68,8 +72,13 @@ def operation_from_request(
 
 def query_string(values: Mapping[str, object]) -> str:
     """`values` as a query, `?` included; empty where there are none."""
-    pairs = [f"{_QUERY_NAMES.get(name, name)}={quoted(_shown(value))}" for name, value in values.items()]
+    pairs = [f"{query_name(name)}={quoted(_shown(value))}" for name, value in values.items()]
     return "?" + "&".join(pairs) if pairs else ""
+
+
+def query_name(field: str) -> str:
+    """How the field of an operation is called in a query."""
+    return _QUERY_NAMES.get(field, field)
 
 
 def object_target(bucket: str, object_name: str, namespace: str) -> str:
@@ -96,6 +105,21 @@ def _fill(paths: tuple[str, ...], values: dict[str, object]) -> str:
             return path
     message = f"{paths[-1]}: a name in the path is missing"
     raise InvalidRequest(message)
+
+
+def _typed(op_type: type[Op[T]], values: Mapping[str, str]) -> dict[str, object]:
+    """`values` with whole numbers and booleans read as such. msgspec's lax mode would also take `123` for a time."""
+    numbers, truths = _fields_of(op_type, int), _fields_of(op_type, bool)
+    typed: dict[str, object] = dict(values)
+    typed.update({name: int(value) for name, value in values.items() if name in numbers and _INTEGER.fullmatch(value)})
+    typed.update({name: value == "true" for name, value in values.items() if name in truths and value in _TRUTHS})
+    return typed
+
+
+@cache
+def _fields_of(op_type: type[object], kind: type[object]) -> frozenset[str]:
+    """The fields of an operation that hold a `kind`, optional or not."""
+    return frozenset(name for name, hint in get_type_hints(op_type).items() if kind in (hint, *get_args(hint)))
 
 
 def _shown(value: object) -> str:
