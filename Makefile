@@ -8,6 +8,7 @@ MAKEFLAGS += --no-builtin-rules
 
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := build/lowest
 # Two test processes: one per core of the smallest machine CI offers; more gain little, because stories wait on real disks.
 TEST_PROCESSES ?= 2
 TEST_ARGS ?=
@@ -21,16 +22,15 @@ export PIP_NO_INPUT := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 # The first interpreter that is new enough and can make a virtual environment (some systems split ensurepip off).
-find_python = for python in $$PYTHON python3 python3.14 python3.13 python3.12 python3.11; do \
+find_python = for python in "$(PYTHON)" python3 python3.14 python3.13 python3.12 python3.11; do \
 	  if "$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then break; fi; \
 	  python=; \
 	done; \
 	if [ -z "$$python" ]; then \
 	  echo 'datlake: no Python 3.11 or newer with venv was found (looked for python3, python3.14 … python3.11).' >&2; \
-	  echo 'Install one, with its venv module, or name it: make $@ PYTHON=/path/to/python' >&2; \
+	  echo 'Install one, with its venv module, or name it: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python' >&2; \
 	  exit 1; \
 	fi
-export PYTHON
 
 # $(1) a requirements file. Build isolation is off because isolated builds fetch an unpinned backend.
 define install
@@ -55,6 +55,13 @@ $(VENV)/dev.stamp: requirements/dev.txt pyproject.toml | $(BIN)/python
 	$(call install,requirements/dev.txt)
 	@touch $(VENV)/demo.stamp
 
+$(LOWEST)/lowest.stamp: requirements/dev.txt requirements/lowest.txt pyproject.toml | $(BIN)/python
+	@$(BIN)/python -m venv --clear $(LOWEST)
+	@$(LOWEST)/bin/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/lowest.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
 setup: $(VENV)/dev.stamp ## Make .venv with everything pinned, and the package in it, editable
 
 demo: $(VENV)/demo.stamp ## Run the New York weather jobs on an embedded lake and show their lineage
@@ -69,12 +76,8 @@ demo: $(VENV)/demo.stamp ## Run the New York weather jobs on an embedded lake an
 test: $(VENV)/dev.stamp ## Run all tests (TEST_ARGS='-k word' narrows them, TEST_PROCESSES=0 runs them in one process)
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(TEST_ARGS)
 
-test-lowest: $(VENV)/dev.stamp ## Run all tests against the oldest dependencies pyproject.toml allows
-	@test -x build/lowest/bin/python || { $(BIN)/python -m venv build/lowest && \
-	  build/lowest/bin/python -m pip install --quiet --require-hashes -r requirements/dev.txt; }
-	@build/lowest/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/lowest.txt
-	@build/lowest/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
-	@build/lowest/bin/python -m pytest -n $(TEST_PROCESSES) $(TEST_ARGS)
+test-lowest: $(LOWEST)/lowest.stamp ## Run all tests against the oldest base and server dependencies allowed
+	@$(LOWEST)/bin/python -m pytest -n $(TEST_PROCESSES) $(TEST_ARGS)
 
 check: $(VENV)/dev.stamp ## Lint, format, types, layers, documents: all that CI asks beside the tests
 	@$(BIN)/ruff check .
@@ -108,7 +111,7 @@ lock: $(BIN)/python ## Resolve requirements/*.in again (LOCK_ARGS=--upgrade for 
 	@$(LOCK) --extra server --extra cli --extra examples pyproject.toml requirements/dev.in -o requirements/dev.txt
 	@$(LOCK) --extra cli --extra examples pyproject.toml requirements/demo.in -c requirements/dev.txt -o requirements/demo.txt
 	@$(LOCK) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
-	@$(LOCK) --extra server --extra cli --extra examples --resolution lowest-direct pyproject.toml -o requirements/lowest.txt
+	@$(LOCK) --extra server --resolution lowest-direct pyproject.toml -o requirements/lowest.txt
 	@$(LOCK) requirements/lock.in -o requirements/lock.txt
 
 clean: ## Remove what was built and the demo's lake; keeps .venv
