@@ -1,0 +1,90 @@
+"""The composition root: a `Lake` owns the store, the objects and the clock, and `dispatch` opens every transaction."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+from datlake_sdk.errors import NotFound, ServerError
+from datlake_sdk.wire import codec
+from datlake_sdk.wire.operations import ListObjects
+from datlake_server.caller import Caller
+from datlake_server.objects.files import ObjectFiles, Upload
+from datlake_server.places import refuse_network_file_system
+from datlake_server.services import catalog, diff, events, graph, legacy, lineage, runs, snapshots
+from datlake_server.services.registry import HANDLERS
+from datlake_server.store.sqlite import SqliteStore, now_us
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from datlake_sdk.wire.models import LakeObject
+    from datlake_sdk.wire.operations import Op
+    from datlake_server.store.base import Store, Tx
+
+A = TypeVar("A")
+
+# Importing them is what fills HANDLERS.
+SERVICES: Final[tuple[ModuleType, ...]] = (catalog, diff, events, graph, legacy, lineage, runs, snapshots)
+
+NOBODY: Final = Caller()
+
+
+class Lake:
+    """Everything Datlake knows, in one folder. Safe to share between threads, and the folder between processes."""
+
+    def __init__(self, store: Store, files: ObjectFiles) -> None:
+        """Composes a lake of its parts; `open` is what most want."""
+        self._store = store
+        self._files = files
+
+    @classmethod
+    def open(cls, home: str, *, clock: Callable[[], int] = now_us) -> Lake:
+        """The lake in the folder `home` (0700), made if it is not there. Raises `ServerError` saying why it cannot be."""
+        home = os.path.abspath(os.path.expanduser(home))
+        try:
+            os.makedirs(home, mode=0o700, exist_ok=True)
+        except OSError as error:
+            message = f"the lake's folder {home} cannot be made: {error.strerror}; set DATLAKE_HOME to a folder you own"
+            raise ServerError(message, code="lake_unwritable", retryable=False) from error
+        refuse_network_file_system(home)
+        files = ObjectFiles(os.path.join(home, "objects"))
+        lake = cls(SqliteStore(os.path.join(home, "lake.db"), clock), files)
+        files.sweep()
+        return lake
+
+    def dispatch(self, op: Op[A], caller: Caller = NOBODY) -> A:
+        """What `op` answers. A write is on the disk when this returns. Raises the errors of the public tree."""
+        op = codec.checked(op)
+        service = HANDLERS[type(op)]
+
+        def work(tx: Tx) -> A:
+            return cast("A", service(tx, op, caller))
+
+        return self._store.write(work) if op.writes else self._store.read(work)
+
+    def begin_upload(self, namespace: str, bucket: str, object_name: str) -> Upload:
+        """An upload that becomes visible as `object_name` when it is committed, and not before."""
+        codec.checked(ListObjects(namespace=namespace, bucket=bucket))
+        codec.checked(ListObjects(namespace=namespace, bucket=object_name))  # an object's name is as free as a bucket's
+
+        def record(size_bytes: int, digest: str) -> LakeObject:
+            return self._store.write(
+                lambda tx: catalog.put_object(tx, namespace, bucket, object_name, size_bytes, digest)
+            )
+
+        return self._files.begin(record)
+
+    def find_object(self, namespace: str, bucket: str, object_name: str) -> tuple[LakeObject, str]:
+        """The object and the path of the file that holds its bytes. Raises `NotFound`."""
+        found = self._store.read(lambda tx: catalog.known_object(tx, namespace, bucket, object_name))
+        path = self._files.path_of(found.sha256)
+        if not os.path.exists(path):
+            message = f"the bytes of {found.uri} are missing from the lake's folder; restore them from a backup"
+            raise NotFound(message, code="object_missing")
+        return found, path
+
+    def close(self) -> None:
+        """Lets go of files and connections."""
+        self._store.close()

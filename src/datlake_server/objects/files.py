@@ -1,0 +1,124 @@
+"""Artifact bytes in a folder, by content: a user's name never becomes a path.
+
+Bytes go to a temporary name and are hashed on the way; when whole and synced they get the name of their sha256. What is
+half written is never seen, and what a dead process left in `tmp` is swept when the lake is opened a day later.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from datlake_sdk.errors import InvalidRequest, ServerError
+from datlake_sdk.wire.ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datlake_sdk.wire.models import LakeObject
+
+STALE_S: Final = 86_400
+_NO_SPACE: Final = {28, 122}  # ENOSPC, EDQUOT
+
+
+class ObjectFiles:
+    """The folder of bytes of one lake."""
+
+    def __init__(self, folder: str) -> None:
+        """Uses `folder`; nothing is made before the first upload."""
+        self._folder = folder
+        self._tmp = os.path.join(folder, "tmp")
+
+    def begin(self, record: Callable[[int, str], LakeObject]) -> Upload:
+        """An upload; `record(size_bytes, sha256)` names the bytes once they are whole."""
+        os.makedirs(self._tmp, mode=0o700, exist_ok=True)
+        return Upload(self, os.path.join(self._tmp, new_id()), record)
+
+    def path_of(self, digest: str) -> str:
+        """Where the bytes of this sha256 lie."""
+        return os.path.join(self._folder, "sha256", digest[:2], digest)
+
+    def sweep(self) -> None:
+        """Removes temporary files that nobody has written to for a day."""
+        with suppress(FileNotFoundError):
+            for name in os.listdir(self._tmp):
+                path = os.path.join(self._tmp, name)
+                with suppress(OSError):
+                    if time.time() - os.stat(path).st_mtime > STALE_S:
+                        os.unlink(path)
+
+
+class Upload:
+    """Bytes on their way into the lake. Ends with `commit` or `abort`; one thread at a time."""
+
+    def __init__(self, files: ObjectFiles, path: str, record: Callable[[int, str], LakeObject]) -> None:
+        """Opens the temporary file `path`."""
+        self._files = files
+        self._path = path
+        self._record = record
+        self._hash = sha256()
+        self.size_bytes = 0
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Appends `chunk`. Raises `ServerError` where the disk takes no more."""
+        view = memoryview(chunk)
+        self._hash.update(view)
+        self.size_bytes += len(view)
+        try:
+            while view:
+                view = view[os.write(self._file, view) :]
+        except OSError as error:
+            raise _unwritten(error) from error
+
+    def commit(self, *, sha256: str | None = None, size_bytes: int | None = None) -> LakeObject:
+        """The object, whole and on the disk. Raises `InvalidRequest` if it is not what the sender announced."""
+        digest = self._hash.hexdigest()
+        try:
+            self._compare("sha256", sha256, digest)
+            self._compare("size_bytes", size_bytes, self.size_bytes)
+            self._keep(digest)
+        except OSError as error:
+            raise _unwritten(error) from error
+        finally:
+            self.abort()
+        return self._record(self.size_bytes, digest)
+
+    def abort(self) -> None:
+        """Leaves nothing behind."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)
+
+    def _keep(self, digest: str) -> None:
+        os.fsync(self._file)
+        target = self._files.path_of(digest)
+        os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+        os.replace(self._path, target)
+        _sync_folder(os.path.dirname(target))
+
+    def _compare(self, what: str, announced: str | int | None, found: str | int) -> None:
+        if announced is not None and announced != found:
+            message = f"the upload is damaged: {what} is {found}, announced was {announced}; send it again"
+            raise InvalidRequest(message, code="digest_mismatch", status=400)
+
+
+def _sync_folder(path: str) -> None:
+    if os.name == "nt":
+        return
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _unwritten(error: OSError) -> ServerError:
+    if error.errno in _NO_SPACE:
+        return ServerError("the lake's disk is full; free some space and try again", code="disk_full", status=507)
+    return ServerError(f"the lake could not write an object: {error.strerror}", code="store_failed", status=500)

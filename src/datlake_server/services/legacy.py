@@ -1,0 +1,96 @@
+"""Completion bodies of the older backend: `metadata.inputs`, `metadata.outputs` and `metadata.artifacts`.
+
+What does not have their shape is plain metadata and stays so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from datlake_sdk.wire.ids import Name, Text, Uri, new_id
+from datlake_sdk.wire.models import Artifact, DataRef, Schema
+from datlake_sdk.wire.operations import RegisterSnapshot
+from datlake_server.services import lineage
+from datlake_server.services.snapshots import register
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from datlake_server.services.records import RunRow
+    from datlake_server.store.base import Tx
+
+T = TypeVar("T")
+
+_MOST = 1000
+
+
+class _OldData(msgspec.Struct, frozen=True):
+    name: Name | None = None
+    uri: Uri | None = None
+    format: Text = "unknown"
+    schema: Schema | None = None
+
+
+class _OldArtifact(msgspec.Struct, frozen=True):
+    uri: Uri
+    type: Text = "file"
+    name: Name | None = None
+
+
+class _SnapshotId(msgspec.Struct, frozen=True):
+    snapshot_id: str
+
+
+def artifacts(metadata: Mapping[str, object]) -> list[Artifact]:
+    """The artifacts that the metadata of an older client lists."""
+    found = _read(metadata.get("artifacts"), _OldArtifact)
+    return [Artifact(type=item.type, uri=item.uri, name=item.name) for item in found]
+
+
+def record_data(tx: Tx, run: RunRow, metadata: Mapping[str, object], at: int) -> None:
+    """Records the inputs and outputs that the metadata of an older client lists."""
+    inputs = [item for item in _read(metadata.get("inputs"), _OldData) if item.name or item.uri]
+    places = [
+        lineage.place_of(tx, DataRef(table_name=item.name, uri=item.uri), run.namespace, "input") for item in inputs
+    ]
+    lineage.record(tx, run, "input", places, at)
+    for item in _read(metadata.get("outputs"), _OldData):
+        _record_output(tx, run, item, at)
+
+
+def _record_output(tx: Tx, run: RunRow, item: _OldData, at: int) -> None:
+    known = item.uri and tx.one(_SnapshotId, "snapshots.of_run_uri", uri=item.uri, run_id=run.run_id)
+    if known:
+        return  # the run registered it, so it is an output already
+    if item.name and item.uri:
+        register(tx, _registration(run, item, item.name, item.uri), new_id(tx.now // 1000), at)
+    elif item.name or item.uri:
+        place = lineage.place_of(tx, DataRef(table_name=item.name, uri=item.uri), run.namespace, "output")
+        lineage.record(tx, run, "output", [place], at)
+
+
+def _registration(run: RunRow, item: _OldData, name: str, uri: str) -> RegisterSnapshot:
+    return RegisterSnapshot(
+        namespace=run.namespace,
+        table_name=name,
+        uri=uri,
+        format=item.format,
+        schema=item.schema,
+        job_name=run.job_name,
+        run_id=run.run_id,
+    )
+
+
+def _read(items: object, kind: type[T]) -> list[T]:
+    if not isinstance(items, list):
+        return []
+    return [read for item in items[:_MOST] if (read := _one(item, kind)) is not None]
+
+
+def _one(item: object, kind: type[T]) -> T | None:
+    try:
+        return msgspec.convert(item, kind)
+    except msgspec.ValidationError:
+        return None

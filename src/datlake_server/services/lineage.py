@@ -1,0 +1,190 @@
+"""Records what a run reads and writes, and so what feeds what.
+
+A pair (source, target) of a run is named by `register_snapshot(inputs=…)`, else it is every input × every output of the
+run. Past a bound the run itself stands between them, as a table of no namespace. 0 means nothing: a run that only reads
+has a pair (source, 0).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from datlake_sdk.errors import NotFound
+from datlake_server.services.records import RunRow, SnapshotRow
+
+if TYPE_CHECKING:
+    from datlake_sdk.wire.models import DataRef
+    from datlake_server.store.base import Tx, Value
+
+Role = Literal["input", "output"]
+
+NOTHING: Final = 0
+RUN_HUB: Final = ""  # the namespace of the tables that stand for runs
+PAIRS_PER_RUN: Final = 10_000
+
+
+class Place(Struct, frozen=True):
+    """A table, and its snapshot where one is known (else empty)."""
+
+    table_id: int
+    snapshot_id: str = ""
+    uri: str | None = None
+
+
+class TableRow(Struct, frozen=True):
+    """A table as it is stored."""
+
+    table_id: int
+    namespace: str
+    name: str
+    created_at: int
+    latest_id: str | None
+    snapshot_count: int
+    location: str | None
+    owner: str | None
+    description: str | None
+    expected_freshness_s: int | None
+    compatibility: str | None
+
+
+class _DataOfRun(Struct, frozen=True):
+    role: Role
+    table_id: int
+    snapshot_id: str
+    stated: int
+
+
+class _Id(Struct, frozen=True):
+    snapshot_id: str
+
+
+class _One(Struct, frozen=True):
+    n: int
+
+
+_NO_PLACE: Final = Place(NOTHING)
+
+
+def table_row(tx: Tx, namespace: str, name: str, location: str | None = None) -> TableRow:
+    """The table of that name, made if it is not known yet."""
+    row = tx.one(TableRow, "tables.get", namespace=namespace, name=name)
+    if row is None:
+        tx.do("tables.insert", namespace=namespace, name=name, now=tx.now, location=location)
+        row = tx.one(TableRow, "tables.get", namespace=namespace, name=name)
+    assert row is not None  # inserted in this very transaction  # noqa: S101
+    return row
+
+
+def place_of(tx: Tx, item: DataRef, namespace: str, role: Role) -> Place:
+    """Where `item` points: its snapshot, the newest of its table or its URI, else the table or the bare URI."""
+    scope = item.namespace or namespace
+    if item.snapshot_id is not None:
+        return _pinned(tx, item, scope)
+    if item.uri is not None and (known := tx.one(_Id, "snapshots.of_uri", uri=item.uri, namespace=scope)):
+        snapshot = snapshot_row(tx, known.snapshot_id)
+        if item.table_name in {None, snapshot.table_name}:
+            return Place(snapshot.table_id, snapshot.snapshot_id, item.uri)
+    if item.table_name is not None:
+        table = table_row(tx, scope, item.table_name)
+        newest = table.latest_id if role == "input" and item.uri is None else None
+        return Place(table.table_id, newest or "", item.uri)
+    if item.uri is None:
+        raise NotFound("an input or output names no table, no snapshot and no URI; give one of them", status=422)
+    where, name = dataset_name(item.uri)
+    return Place(table_row(tx, where, name, item.uri).table_id, "", item.uri)
+
+
+def dataset_name(uri: str) -> tuple[str, str]:
+    """The (namespace, name) of a bare URI, as OpenLineage's naming has it: the store, and the path within it."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return "uri", uri
+    if parts.scheme in {"", "file"}:
+        return "file", parts.path or uri
+    path = parts.path.lstrip("/") + (f"?{parts.query}" if parts.query else "")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", path or "/"
+
+
+def record(tx: Tx, run: RunRow, role: Role, places: list[Place], at: int) -> None:
+    """Puts `places` on the run and pairs them with what stands on the other side."""
+    if new := [place for place in places if _put(tx, run, role, place, at, stated=False)]:
+        _pair_with_others(tx, run, role, new, at)
+
+
+def record_stated(tx: Tx, run: RunRow, output: Place, inputs: list[Place], at: int) -> None:
+    """Puts an output on the run that was made from exactly `inputs`."""
+    record(tx, run, "input", inputs, at)
+    if _put(tx, run, "output", output, at, stated=True):
+        for place in inputs:
+            _link(tx, run, place, output, at)
+
+
+def snapshot_row(tx: Tx, snapshot_id: str) -> SnapshotRow:
+    """The snapshot of that id. Raises `NotFound`."""
+    row = tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id.lower())
+    if row is None:
+        message = f"there is no snapshot {snapshot_id}; `datlake table NAME` lists a table's snapshots"
+        raise NotFound(message, code="snapshot_not_found")
+    return row
+
+
+def _pinned(tx: Tx, item: DataRef, namespace: str) -> Place:
+    snapshot_id = (item.snapshot_id or "").lower()
+    known = tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id)
+    if known is not None and known.namespace == namespace:
+        return Place(known.table_id, snapshot_id, item.uri)
+    if item.table_name is None:
+        message = (
+            f"there is no snapshot {snapshot_id} in namespace {namespace!r}; name its table as well, or register it"
+        )
+        raise NotFound(message, code="snapshot_not_found")
+    # The snapshot may arrive later than the run that read it: the table is known, the id waits for it.
+    return Place(table_row(tx, namespace, item.table_name).table_id, snapshot_id, item.uri)
+
+
+def _put(tx: Tx, run: RunRow, role: Role, place: Place, at: int, *, stated: bool) -> bool:
+    new = tx.do(
+        "lineage.add_data",
+        run_id=run.run_id,
+        role=role,
+        table_id=place.table_id,
+        snapshot_id=place.snapshot_id,
+        uri=place.uri,
+        stated=int(stated),
+        at=at,
+    )
+    if new:
+        _link(tx, run, *((place, _NO_PLACE) if role == "input" else (_NO_PLACE, place)), at)
+    return bool(new)
+
+
+def _pair_with_others(tx: Tx, run: RunRow, role: Role, new: list[Place], at: int) -> None:
+    rows = tx.all(_DataOfRun, "lineage.data_of_run", run_id=run.run_id)
+    inputs = [Place(row.table_id, row.snapshot_id) for row in rows if row.role == "input"]
+    outputs = [Place(row.table_id, row.snapshot_id) for row in rows if row.role == "output" and not row.stated]
+    if len(inputs) * len(outputs) > PAIRS_PER_RUN:
+        _pair_through_run(tx, run, inputs, outputs, at)
+        return
+    sources, targets = (new, outputs) if role == "input" else (inputs, new)
+    for source in sources:
+        for target in targets:
+            _link(tx, run, source, target, at)
+
+
+def _pair_through_run(tx: Tx, run: RunRow, inputs: list[Place], outputs: list[Place], at: int) -> None:
+    hub = Place(table_row(tx, RUN_HUB, run.run_id).table_id)
+    for source in inputs:
+        _link(tx, run, source, hub, at)
+    for target in outputs:
+        _link(tx, run, hub, target, at)
+
+
+def _link(tx: Tx, run: RunRow, source: Place, target: Place, at: int) -> None:
+    ends: dict[str, Value] = {"run_id": run.run_id, "source": source.table_id, "target": target.table_id}
+    new_run = tx.one(_One, "lineage.knows_pair", **ends) is None
+    if tx.do("lineage.add_pair", **ends, source_snapshot=source.snapshot_id, target_snapshot=target.snapshot_id, at=at):
+        tx.do("lineage.count_edge", **ends, job_id=run.job_id, at=at, new_run=int(new_run))

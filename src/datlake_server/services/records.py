@@ -1,0 +1,239 @@
+"""Rows into models and back: what several services share. Knows columns, no rules."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from datlake_sdk.errors import NotFound
+from datlake_sdk.wire.models import Artifact, Ending, Field, Run, RunData, RunError, RunState, Schema, Snapshot
+from datlake_sdk.wire.times import moment
+
+if TYPE_CHECKING:
+    from datlake_server.store.base import Tx
+
+
+class JobRow(Struct, frozen=True):
+    """A job as it is stored."""
+
+    job_id: int
+    namespace: str
+    name: str
+    created_at: int
+    owner: str | None
+    description: str | None
+
+
+class RunRow(Struct, frozen=True):
+    """A run as it is stored, without what hangs on it."""
+
+    run_id: str
+    job_id: int
+    job_name: str
+    namespace: str
+    state: RunState
+    started_at: int
+    ended_at: int | None
+    last_seen_at: int
+    lost_after_us: int | None
+    parent_run_id: str | None
+    error: str | None
+
+    def state_at(self, now: int) -> RunState:
+        """The state as it is shown: `lost` is presumed, never stored, and any sign of life ends it."""
+        silent = self.lost_after_us is not None and now - self.last_seen_at > self.lost_after_us
+        return "lost" if self.state == "running" and silent else self.state
+
+
+class SnapshotRow(Struct, frozen=True):
+    """A snapshot as it is stored."""
+
+    snapshot_id: str
+    table_id: int
+    table_name: str
+    namespace: str
+    version: int
+    uri: str
+    format: str
+    schema: str
+    fields: str
+    created_at: int
+    run_id: str | None
+    job_name: str | None
+    row_count: int | None
+    size_bytes: int | None
+    metadata: str
+    column_lineage: str
+    fingerprint: str
+    late: int
+
+
+class _EndingRow(Struct, frozen=True):
+    run_id: str
+    state: RunState
+    ended_at: int
+    received_at: int
+    error: str | None
+
+
+class _FacetRow(Struct, frozen=True):
+    run_id: str
+    section: str
+    key: str
+    value: str
+
+
+class _ArtifactRow(Struct, frozen=True):
+    run_id: str
+    type: str
+    uri: str
+    name: str | None
+    size_bytes: int | None
+    sha256: str | None
+
+
+class _DataRow(Struct, frozen=True):
+    run_id: str
+    role: str
+    table_name: str
+    namespace: str
+    snapshot_id: str | None
+    version: int | None
+    uri: str | None
+    format: str | None
+    row_count: int | None
+    size_bytes: int | None
+
+
+class _OfRun(Protocol):
+    @property
+    def run_id(self) -> str: ...
+
+
+H = TypeVar("H", bound=_OfRun)
+
+
+def run_row(tx: Tx, run_id: str, namespace: str, job_name: str | None = None) -> RunRow:
+    """The run of that id. Raises `NotFound`, also for a run that another namespace or job owns."""
+    row = tx.one(RunRow, "runs.get", run_id=run_id.lower())
+    if row is None or row.namespace != namespace:
+        message = f"there is no run {run_id} in namespace {namespace!r}; `datlake runs` lists those there are"
+        raise NotFound(message, code="run_not_found", run_id=run_id)
+    if job_name is not None and row.job_name != job_name:
+        message = f"run {run_id} belongs to job {row.job_name!r}, not to {job_name!r}"
+        raise NotFound(message, code="run_not_found", run_id=run_id)
+    return row
+
+
+def run_of(tx: Tx, run_id: str) -> Run:
+    """The run of an id that is known to exist, whole."""
+    return runs_of(tx, [run_id])[0]
+
+
+def runs_of(tx: Tx, run_ids: list[str]) -> list[Run]:
+    """The runs of these ids, whole, in the order given; a handful of statements however many they are."""
+    wanted = msgspec.json.encode(run_ids).decode()
+    rows = {row.run_id: row for row in tx.all(RunRow, "runs.many", run_ids=wanted)}
+    facets = _by_run(tx.all(_FacetRow, "runs.facets", run_ids=wanted))
+    data = _by_run(tx.all(_DataRow, "runs.data", run_ids=wanted))
+    artifacts = _by_run(tx.all(_ArtifactRow, "runs.artifacts", run_ids=wanted))
+    endings = _by_run(tx.all(_EndingRow, "runs.endings", run_ids=wanted))
+    return [
+        _run(rows[key], tx.now, facets[key], data[key], artifacts[key], endings[key]) for key in run_ids if key in rows
+    ]
+
+
+def snapshot_of(row: SnapshotRow) -> Snapshot:
+    """The snapshot of a row."""
+    return Snapshot(
+        snapshot_id=row.snapshot_id,
+        table_name=row.table_name,
+        namespace=row.namespace,
+        version=row.version,
+        uri=row.uri,
+        format=row.format,
+        schema=msgspec.json.decode(row.schema, type=Schema | None),
+        created_at=moment(row.created_at),
+        run_id=row.run_id,
+        job_name=row.job_name,
+        row_count=row.row_count,
+        size_bytes=row.size_bytes,
+        fields=msgspec.json.decode(row.fields, type=list[Field]),
+        metadata=msgspec.json.decode(row.metadata, type=dict[str, object]),
+        column_lineage=msgspec.json.decode(row.column_lineage, type=dict[str, object] | None),
+        late=bool(row.late),
+    )
+
+
+def json_text(value: object) -> str:
+    """`value` as JSON text, as it is stored."""
+    return msgspec.json.encode(value).decode()
+
+
+def error_of(text: str | None) -> RunError | None:
+    """The error that was stored as `text`."""
+    return None if text is None else msgspec.json.decode(text, type=RunError)
+
+
+def _by_run(rows: list[H]) -> defaultdict[str, list[H]]:
+    grouped: defaultdict[str, list[H]] = defaultdict(list)
+    for row in rows:
+        grouped[row.run_id].append(row)
+    return grouped
+
+
+def _run(
+    row: RunRow,
+    now: int,
+    facets: list[_FacetRow],
+    data: list[_DataRow],
+    artifacts: list[_ArtifactRow],
+    endings: list[_EndingRow],
+) -> Run:
+    return Run(
+        run_id=row.run_id,
+        job_name=row.job_name,
+        namespace=row.namespace,
+        state=row.state_at(now),
+        started_at=moment(row.started_at),
+        ended_at=None if row.ended_at is None else moment(row.ended_at),
+        last_seen_at=moment(row.last_seen_at),
+        parent_run_id=row.parent_run_id,
+        metadata=_section(facets, "metadata"),
+        environment=_section(facets, "environment"),
+        error=error_of(row.error),
+        inputs=[_data(item) for item in data if item.role == "input"],
+        outputs=[_data(item) for item in data if item.role == "output"],
+        artifacts=[_artifact(item) for item in artifacts],
+        endings=[_ending(item) for item in endings],
+    )
+
+
+def _section(facets: list[_FacetRow], section: str) -> dict[str, object]:
+    return {facet.key: msgspec.json.decode(facet.value) for facet in facets if facet.section == section}
+
+
+def _data(row: _DataRow) -> RunData:
+    return RunData(
+        table_name=row.table_name,
+        namespace=row.namespace,
+        snapshot_id=row.snapshot_id,
+        version=row.version,
+        uri=row.uri,
+        format=row.format,
+        row_count=row.row_count,
+        size_bytes=row.size_bytes,
+    )
+
+
+def _artifact(row: _ArtifactRow) -> Artifact:
+    return Artifact(type=row.type, uri=row.uri, name=row.name, size_bytes=row.size_bytes, sha256=row.sha256)
+
+
+def _ending(row: _EndingRow) -> Ending:
+    return Ending(
+        state=row.state, ended_at=moment(row.ended_at), received_at=moment(row.received_at), error=error_of(row.error)
+    )

@@ -1,0 +1,57 @@
+"""Makes what an operation refers to when the operation arrives first: any order of arrival ends in the same state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from datlake_sdk.errors import NotFound
+from datlake_sdk.wire.times import micros
+from datlake_server.services.records import JobRow, RunRow, run_row
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from datlake_server.store.base import Tx
+
+
+def at_most_now(tx: Tx, stated: datetime | None) -> int:
+    """The stated moment in microseconds, never later than its arrival; the arrival where nothing is stated."""
+    return tx.now if stated is None else min(micros(stated), tx.now)
+
+
+def ensured_run(tx: Tx, namespace: str, job_name: str, run_id: str, started: int) -> RunRow:
+    """The run, made as a stub if it is not known yet: operations may arrive in any order. Marks a sign of life."""
+    run_id = run_id.lower()
+    row = tx.one(RunRow, "runs.get", run_id=run_id)
+    if row is not None:
+        tx.do("runs.seen", run_id=run_id, now=tx.now)
+        return run_row(tx, run_id, namespace, job_name)
+    job = ensured_job(tx, namespace, job_name)
+    tx.do(
+        "runs.insert",
+        run_id=run_id,
+        job_id=job.job_id,
+        namespace=namespace,
+        started_at=started,
+        now=tx.now,
+        lost_after_us=None,
+        parent_run_id=None,
+    )
+    return run_row(tx, run_id, namespace)
+
+
+def ensured_job(tx: Tx, namespace: str, name: str) -> JobRow:
+    """The job of that name, made if it is not known yet."""
+    row = tx.one(JobRow, "jobs.get", namespace=namespace, name=name)
+    if row is None:
+        tx.do("jobs.insert", namespace=namespace, name=name, now=tx.now)
+    return row or job_row(tx, namespace, name)
+
+
+def job_row(tx: Tx, namespace: str, name: str) -> JobRow:
+    """The job of that name. Raises `NotFound`."""
+    row = tx.one(JobRow, "jobs.get", namespace=namespace, name=name)
+    if row is None:
+        message = f"there is no job {name!r} in namespace {namespace!r}; `datlake jobs` lists those there are"
+        raise NotFound(message, code="job_not_found")
+    return row

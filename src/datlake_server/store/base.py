@@ -1,0 +1,58 @@
+"""What the services may ask of a store: named statements inside a transaction they never open themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datlake_sdk.errors import DatlakeError
+
+R = TypeVar("R")
+Value = str | int | float | None
+
+
+class Tx(Protocol):
+    """An open transaction. `now` is its moment in microseconds since 1970, the same for all that happens in it."""
+
+    @property
+    def now(self) -> int:
+        """The moment of this transaction."""
+        ...
+
+    def all(self, kind: type[R], name: str, /, **values: Value) -> list[R]:
+        """The rows of the named statement, each as a `kind` (a Struct whose fields are the columns)."""
+        ...
+
+    def one(self, kind: type[R], name: str, /, **values: Value) -> R | None:
+        """The first row of the named statement, or null."""
+        ...
+
+    def do(self, name: str, /, **values: Value) -> int:
+        """Runs the named statement; answers how many rows it changed."""
+        ...
+
+
+class Store(Protocol):
+    """A place of records with one writer at a time and readers that do not wait for it."""
+
+    def write(self, work: Callable[[Tx], R]) -> R:
+        """What `work` answers, after its changes are on the disk; nothing of them stays when it raises."""
+        ...
+
+    def read(self, work: Callable[[Tx], R]) -> R:
+        """What `work` answers, from one consistent state."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of files and connections."""
+        ...
+
+
+class Recorded(Exception):  # noqa: N818 -- says what became of the transaction, not that something failed
+    """Raised by a service to keep its changes and still answer with `error`."""
+
+    def __init__(self, error: DatlakeError) -> None:
+        super().__init__(str(error))
+        self.error = error

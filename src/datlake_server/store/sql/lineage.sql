@@ -1,0 +1,85 @@
+-- name: lineage.add_data
+INSERT INTO run_data (run_id, role, table_id, snapshot_id, uri, stated, at)
+VALUES (:run_id, :role, :table_id, :snapshot_id, :uri, :stated, :at)
+ON CONFLICT DO NOTHING;
+
+-- name: lineage.data_of_run
+SELECT role, table_id, snapshot_id, stated FROM run_data WHERE run_id = :run_id;
+
+-- name: lineage.knows_pair
+SELECT 1 AS n FROM pairs WHERE run_id = :run_id AND source = :source AND target = :target LIMIT 1;
+
+-- name: lineage.add_pair
+INSERT INTO pairs (run_id, source, target, source_snapshot, target_snapshot, at)
+VALUES (:run_id, :source, :target, :source_snapshot, :target_snapshot, :at)
+ON CONFLICT DO NOTHING;
+
+-- name: lineage.count_edge
+INSERT INTO edges (source, job_id, target, first_seen, last_seen, run_count, last_run_id)
+VALUES (:source, :job_id, :target, :at, :at, 1, :run_id)
+ON CONFLICT (source, job_id, target) DO UPDATE SET
+    first_seen = min(edges.first_seen, excluded.first_seen),
+    last_seen = max(edges.last_seen, excluded.last_seen),
+    run_count = edges.run_count + :new_run,
+    last_run_id = CASE WHEN (excluded.last_seen, excluded.last_run_id) > (edges.last_seen, edges.last_run_id)
+                       THEN excluded.last_run_id ELSE edges.last_run_id END;
+
+-- name: graph.table_steps_up
+SELECT e.source, e.job_id AS via, e.target FROM edges e
+WHERE e.target IN (SELECT value FROM json_each(:ends)) AND e.first_seen <= :as_of
+ORDER BY e.target, e.job_id, e.source LIMIT :limit;
+
+-- name: graph.table_steps_down
+SELECT e.source, e.job_id AS via, e.target FROM edges e
+WHERE e.source IN (SELECT value FROM json_each(:ends)) AND e.first_seen <= :as_of
+ORDER BY e.source, e.job_id, e.target LIMIT :limit;
+
+-- name: graph.job_steps
+SELECT e.source, e.job_id AS via, e.target FROM edges e
+WHERE e.job_id = :via AND (e.source = 0 OR e.target = 0) AND e.first_seen <= :as_of
+ORDER BY e.source, e.target LIMIT :limit;
+
+-- name: graph.table_halves
+SELECT e.source, e.job_id AS via, e.target, e.first_seen, e.last_seen, e.run_count, e.last_run_id FROM edges e
+WHERE e.source = 0 AND e.target IN (SELECT value FROM json_each(:ends)) AND e.first_seen <= :as_of
+UNION ALL
+SELECT e.source, e.job_id AS via, e.target, e.first_seen, e.last_seen, e.run_count, e.last_run_id FROM edges e
+WHERE e.target = 0 AND e.source IN (SELECT value FROM json_each(:ends)) AND e.first_seen <= :as_of
+UNION
+SELECT e.source, e.job_id AS via, e.target, e.first_seen, e.last_seen, e.run_count, e.last_run_id FROM edges e
+WHERE (e.source = 0 OR e.target = 0) AND e.job_id IN (SELECT value FROM json_each(:vias)) AND e.first_seen <= :as_of
+LIMIT 50000;
+
+-- name: graph.tables
+SELECT table_id, namespace, name FROM tables WHERE table_id IN (SELECT value FROM json_each(:ids));
+
+-- name: graph.jobs
+SELECT job_id, namespace, name FROM jobs WHERE job_id IN (SELECT value FROM json_each(:ids));
+
+-- name: graph.run_steps_up
+SELECT p.source, p.source_snapshot, p.run_id AS via, p.target, p.target_snapshot
+FROM json_each(:ends) f JOIN pairs p ON p.target = f.value ->> 0 AND p.target_snapshot = f.value ->> 1
+WHERE p.at <= :as_of ORDER BY p.target, p.target_snapshot, p.run_id, p.source, p.source_snapshot LIMIT :limit;
+
+-- name: graph.run_steps_down
+SELECT p.source, p.source_snapshot, p.run_id AS via, p.target, p.target_snapshot
+FROM json_each(:ends) f JOIN pairs p ON p.source = f.value ->> 0 AND p.source_snapshot = f.value ->> 1
+WHERE p.at <= :as_of ORDER BY p.source, p.source_snapshot, p.run_id, p.target, p.target_snapshot LIMIT :limit;
+
+-- name: graph.steps_of_run
+SELECT p.source, p.source_snapshot, p.run_id AS via, p.target, p.target_snapshot FROM pairs p
+WHERE p.run_id = :via AND (p.source = 0 OR p.target = 0) AND p.at <= :as_of
+ORDER BY p.source, p.target LIMIT :limit;
+
+-- name: graph.run_halves
+SELECT p.source, p.source_snapshot, p.run_id AS via, p.target, p.target_snapshot, p.at
+FROM json_each(:ends) f JOIN pairs p ON p.target = f.value ->> 0 AND p.target_snapshot = f.value ->> 1
+WHERE p.source = 0 AND p.at <= :as_of
+UNION ALL
+SELECT p.source, p.source_snapshot, p.run_id AS via, p.target, p.target_snapshot, p.at
+FROM json_each(:ends) f JOIN pairs p ON p.source = f.value ->> 0 AND p.source_snapshot = f.value ->> 1
+WHERE p.target = 0 AND p.at <= :as_of
+UNION
+SELECT p.source, p.source_snapshot, p.run_id AS via, p.target, p.target_snapshot, p.at FROM pairs p
+WHERE (p.source = 0 OR p.target = 0) AND p.run_id IN (SELECT value FROM json_each(:vias)) AND p.at <= :as_of
+LIMIT 50000;

@@ -1,0 +1,61 @@
+-- name: tables.get
+SELECT table_id, namespace, name, created_at, latest_id, snapshot_count, location, owner, description,
+       expected_freshness_s, compatibility
+FROM tables WHERE namespace = :namespace AND name = :name;
+
+-- name: tables.insert
+INSERT INTO tables (namespace, name, created_at, location) VALUES (:namespace, :name, :now, :location)
+ON CONFLICT DO NOTHING;
+
+-- name: tables.page
+SELECT table_id, namespace, name, created_at, latest_id, snapshot_count, location, owner, description,
+       expected_freshness_s, compatibility
+FROM tables WHERE namespace = :namespace AND name > :after ORDER BY name LIMIT :limit;
+
+-- name: tables.update
+UPDATE tables SET owner = :owner, description = :description, expected_freshness_s = :expected_freshness_s,
+                  compatibility = :compatibility
+WHERE table_id = :table_id;
+
+-- name: tables.moved
+UPDATE tables SET latest_id = :latest_id, snapshot_count = :version WHERE table_id = :table_id;
+
+-- name: snapshots.get
+SELECT s.snapshot_id, s.table_id, t.name AS table_name, t.namespace, s.version, s.uri, s.format, s.schema, s.fields,
+       s.created_at, s.run_id, s.job_name, s.row_count, s.size_bytes, s.metadata, s.column_lineage, s.fingerprint, s.late
+FROM snapshots s JOIN tables t ON t.table_id = s.table_id WHERE s.snapshot_id = :snapshot_id;
+
+-- name: snapshots.many
+SELECT s.snapshot_id, s.table_id, t.name AS table_name, t.namespace, s.version, s.uri, s.format, s.schema, s.fields,
+       s.created_at, s.run_id, s.job_name, s.row_count, s.size_bytes, s.metadata, s.column_lineage, s.fingerprint, s.late
+FROM snapshots s JOIN tables t ON t.table_id = s.table_id
+WHERE s.snapshot_id IN (SELECT value FROM json_each(:snapshot_ids));
+
+-- name: snapshots.of_version
+SELECT snapshot_id FROM snapshots WHERE table_id = :table_id AND version = :version;
+
+-- name: snapshots.as_of
+SELECT snapshot_id FROM snapshots WHERE table_id = :table_id AND created_at <= :as_of
+ORDER BY created_at DESC, snapshot_id DESC LIMIT 1;
+
+-- name: snapshots.of_uri
+SELECT s.snapshot_id FROM snapshots s JOIN tables t ON t.table_id = s.table_id
+WHERE s.uri = :uri AND t.namespace = :namespace ORDER BY s.created_at DESC, s.snapshot_id DESC LIMIT 1;
+
+-- name: snapshots.same
+SELECT snapshot_id FROM snapshots
+WHERE uri = :uri AND table_id = :table_id AND run_id IS :run_id AND fingerprint = :fingerprint LIMIT 1;
+
+-- name: snapshots.of_run_uri
+SELECT s.snapshot_id FROM snapshots s WHERE s.uri = :uri AND s.run_id = :run_id
+ORDER BY s.created_at DESC, s.snapshot_id DESC LIMIT 1;
+
+-- name: snapshots.page
+SELECT snapshot_id, version FROM snapshots WHERE table_id = :table_id AND version < :before
+ORDER BY version DESC LIMIT :limit;
+
+-- name: snapshots.insert
+INSERT INTO snapshots (snapshot_id, table_id, version, uri, format, schema, fields, created_at, accepted_at, run_id,
+                       job_name, row_count, size_bytes, metadata, column_lineage, fingerprint, late)
+VALUES (:snapshot_id, :table_id, :version, :uri, :format, :schema, :fields, :created_at, :now, :run_id,
+        :job_name, :row_count, :size_bytes, :metadata, :column_lineage, :fingerprint, :late);
