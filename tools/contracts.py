@@ -45,22 +45,27 @@ class ReservedContract(Contract):
 
 
 class OnlyContract(Contract):
-    """Kept when the `modules` import each other, the standard library and what `may_import` names, nothing else."""
+    """Kept when the `modules` import each other, the standard library and what `may_import` names, nothing else.
+
+    `may_import` covers what lies within a named package; `may_import_exactly` the named module alone.
+    """
 
     type_name = "only"
 
     modules = fields.ListField(subfield=fields.StringField())
     may_import = fields.ListField(subfield=fields.StringField())
+    may_import_exactly = fields.ListField(subfield=fields.StringField(), required=False)
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002 the library's signature
         """Kept, or broken with one line for each import that is not allowed."""
         modules = _names(self.modules)
         allowed = (*modules, *_names(self.may_import), *sys.stdlib_module_names)
+        exactly = _names(self.may_import_exactly)
         return _verdict(
             _told(graph, importer, imported)
             for importer in _inside(graph, modules)
             for imported in graph.find_modules_directly_imported_by(importer)
-            if not _is_within(imported, allowed)
+            if not _is_within(imported, allowed) and imported not in exactly
         )
 
     def render_broken_contract(self, check: ContractCheck) -> None:
@@ -69,8 +74,8 @@ class OnlyContract(Contract):
 
 
 def _names(field: object) -> tuple[str, ...]:
-    # import-linter replaces each field on the instance by its parsed value, which its types do not tell.
-    return tuple(cast("list[str]", field))
+    # import-linter replaces each field on the instance by its parsed value, or by None, which its types do not tell.
+    return tuple(cast("list[str] | None", field) or ())
 
 
 def _inside(graph: ImportGraph, packages: tuple[str, ...]) -> Iterator[str]:
