@@ -74,10 +74,10 @@ demo: $(VENV)/demo.stamp ## Run the New York weather jobs on an embedded lake an
 	echo "  datlake runs"
 
 test: $(VENV)/dev.stamp ## Run all tests (TEST_ARGS='-k word' narrows them, TEST_PROCESSES=0 runs them in one process)
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(TEST_ARGS)
 
 test-lowest: $(LOWEST)/lowest.stamp ## Run all tests against the oldest base and server dependencies allowed
-	@$(LOWEST)/bin/python -m pytest -n $(TEST_PROCESSES) $(TEST_ARGS)
+	@$(LOWEST)/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(TEST_ARGS)
 
 check: $(VENV)/dev.stamp ## Lint, format, types, layers, documents: all that CI asks beside the tests
 	@$(BIN)/ruff check .

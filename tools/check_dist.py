@@ -25,7 +25,7 @@ BASE_INSTALL = {"datlake-sdk", "msgspec", "apsw", "urllib3"}
 ENVIRONMENT_OWN = {"pip", "setuptools", "wheel"}
 BASE_INSTALL_MIB = 20
 SDIST_PARTS = {
-    *("src", "tests", "tools", "examples", "benchmarks", "docs", "requirements"),
+    *("src", "tests", "tools", "examples", "benchmarks", "docs", "requirements", ".ci"),
     *("Makefile", "LICENSE", "PKG-INFO", "pyproject.toml", ".gitignore"),
 }
 JUNK = re.compile(
