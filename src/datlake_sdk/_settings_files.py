@@ -3,9 +3,6 @@
 `settings.py` calls it; tomllib is imported only when there is a file to read.
 """
 
-# pathlib would cost the import of the SDK several milliseconds; os.path is loaded already.
-# ruff: noqa: PTH118, PTH119, PTH120, PTH123
-
 from __future__ import annotations
 
 import os

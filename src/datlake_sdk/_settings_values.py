@@ -1,13 +1,11 @@
 """How the value of a setting is read, whatever it came from: pure functions that refuse what they cannot read.
 
-`settings.py` calls them and turns `Unreadable` into an error that names the setting and the value.
+`settings.py` calls them and turns `UnreadableError` into an error that names the setting and the value.
 """
-
-# pathlib would cost the import of the SDK several milliseconds; os.path is loaded already.
-# ruff: noqa: PTH111, PTH117, PTH118
 
 from __future__ import annotations
 
+# pathlib would cost the import of the SDK several milliseconds; os.path is loaded already.
 import os
 from typing import cast
 
@@ -15,7 +13,7 @@ import msgspec
 
 __all__ = [
     "Given",
-    "Unreadable",
+    "UnreadableError",
     "expanded",
     "read_api_url",
     "read_flag",
@@ -32,7 +30,7 @@ _TIMEOUT_LIMIT_S = 3600.0
 _NAME_LIMIT = 256
 
 
-class Unreadable(ValueError):
+class UnreadableError(ValueError):
     """The value is not what was expected; `expected` completes "expected …"."""
 
     def __init__(self, expected: str) -> None:
@@ -56,7 +54,7 @@ def read_flag(given: Given) -> bool:
     word = str(given.value).strip().lower()
     if word in _TRUE or word in _FALSE:
         return word in _TRUE
-    raise Unreadable("1, 0, true, false, yes, no, on or off")
+    raise UnreadableError("1, 0, true, false, yes, no, on or off")
 
 
 def read_name(given: Given) -> str:
@@ -64,7 +62,7 @@ def read_name(given: Given) -> str:
     text = given.value
     if isinstance(text, str) and 0 < len(text) <= _NAME_LIMIT and text.isprintable():
         return text
-    raise Unreadable(f"a name of 1 to {_NAME_LIMIT} printable characters")
+    raise UnreadableError(f"a name of 1 to {_NAME_LIMIT} printable characters")
 
 
 def read_key(given: Given) -> str:
@@ -73,7 +71,7 @@ def read_key(given: Given) -> str:
     text = given.value.strip() if isinstance(given.value, str) else ""
     if text and text.isascii() and text.isprintable() and " " not in text:
         return text
-    raise Unreadable("a key of visible ASCII characters without spaces")
+    raise UnreadableError("a key of visible ASCII characters without spaces")
 
 
 def read_timeout_s(given: Given) -> float:
@@ -81,13 +79,13 @@ def read_timeout_s(given: Given) -> float:
     unit, divisor = ("milliseconds", 1000.0) if given.in_ms else ("seconds", 1.0)
     expected = f"a number of {unit} above 0, at most {_TIMEOUT_LIMIT_S * divisor:.0f}"
     if isinstance(given.value, bool) or not isinstance(given.value, str | int | float):
-        raise Unreadable(expected)
+        raise UnreadableError(expected)
     try:
         timeout_s = float(given.value) / divisor
     except (ValueError, OverflowError):
-        raise Unreadable(expected) from None
+        raise UnreadableError(expected) from None
     if not 0 < timeout_s <= _TIMEOUT_LIMIT_S:
-        raise Unreadable(expected)
+        raise UnreadableError(expected)
     return timeout_s
 
 
@@ -96,7 +94,7 @@ def read_on_unavailable(given: Given) -> str:
     word = given.value.strip().lower() if isinstance(given.value, str) else ""
     if word in ("defer", "raise"):
         return word
-    raise Unreadable("defer or raise")
+    raise UnreadableError("defer or raise")
 
 
 def read_folder(given: Given) -> str:
@@ -106,10 +104,10 @@ def read_folder(given: Given) -> str:
     except TypeError:
         text = ""
     if type(text) is not str or not text or "\0" in text:
-        raise Unreadable("the path of a folder")
+        raise UnreadableError("the path of a folder")
     path = expanded(text, given.home)
     if not os.path.isabs(path) and given.base is None:
-        raise Unreadable("an absolute path, because the working directory is gone")
+        raise UnreadableError("an absolute path, because the working directory is gone")
     return os.path.normpath(os.path.join(given.base or "", path))
 
 
@@ -119,11 +117,11 @@ def expanded(path: str, home: str | None) -> str:
         return path
     if path == "~" or path[1] in ("/", os.sep):
         if home is None:
-            raise Unreadable("an absolute path, because no home directory is known to put in place of ~")
+            raise UnreadableError("an absolute path, because no home directory is known to put in place of ~")
         return home + path[1:]
     known = os.path.expanduser(path)
     if known.startswith("~"):
-        raise Unreadable("the path of a folder; that user has no home directory here")
+        raise UnreadableError("the path of a folder; that user has no home directory here")
     return known
 
 
@@ -138,10 +136,10 @@ def read_api_url(given: Given) -> str:
             return _server_url(text)
         if scheme.lower() == "file":
             return read_folder(msgspec.structs.replace(given, value=_path_of_file_url(rest)))
-        raise Unreadable("http://…, https://…, file://… or the path of a folder for an embedded lake")
+        raise UnreadableError("http://…, https://…, file://… or the path of a folder for an embedded lake")
     host, colon, port = text.partition("/")[0].rpartition(":")
     if colon and host and port.isdigit():
-        raise Unreadable(f"a URL with its scheme, such as http://{host}:{port}")
+        raise UnreadableError(f"a URL with its scheme, such as http://{host}:{port}")
     return read_folder(msgspec.structs.replace(given, value=text))
 
 
@@ -150,7 +148,7 @@ def _path_of_file_url(rest: str) -> str:
 
     host, slash, path = rest.partition("/")
     if not slash or host not in ("", "localhost"):
-        raise Unreadable("file:///path of a folder on this machine")
+        raise UnreadableError("file:///path of a folder on this machine")
     return unquote("/" + path)
 
 
@@ -162,9 +160,9 @@ def _server_url(text: str) -> str:
         parts = urlsplit(text)
         _ = parts.port
     except ValueError:
-        raise Unreadable(expected) from None
+        raise UnreadableError(expected) from None
     if "@" in parts.netloc:
-        raise Unreadable("a URL without user and password; the key belongs in DATLAKE_API_KEY")
+        raise UnreadableError("a URL without user and password; the key belongs in DATLAKE_API_KEY")
     if not parts.hostname or parts.query or parts.fragment or not text.isprintable() or " " in text:
-        raise Unreadable(expected + ", without query or fragment")
+        raise UnreadableError(expected + ", without query or fragment")
     return text.rstrip("/")

@@ -4,9 +4,6 @@ Arguments > environment > the nearest `datlake.toml` or `[tool.datlake]` > the u
 `datlake config show` call `load_settings` once; nothing here opens a connection, makes a folder or shows a secret.
 """
 
-# pathlib would cost the import of the SDK several milliseconds; os.path is loaded already.
-# ruff: noqa: PTH100, PTH109, PTH118, PTH117, PTH119, PTH120
-
 from __future__ import annotations
 
 import os
@@ -18,7 +15,7 @@ import msgspec
 from datlake_sdk._settings_files import project_table, table_of
 from datlake_sdk._settings_values import (
     Given,
-    Unreadable,
+    UnreadableError,
     expanded,
     read_api_url,
     read_flag,
@@ -213,7 +210,7 @@ def load_settings(
 def _read(each: _Descriptor, given: Given) -> object:
     try:
         return each.parse(given)
-    except Unreadable as why:
+    except UnreadableError as why:
         message = f"{given.label}{_told(each, given.value)} cannot be used: expected {why.expected}."
         raise ConfigError(message) from None
 

@@ -1,0 +1,279 @@
+"""Where and from what code this process runs: git commit, host, user, arguments, versions.
+
+A run's context starts `EnvironmentProbe` beside its own work and adds the answer to the run. Environment variables and
+git remotes are never captured, arguments are redacted, a part that cannot be found out is left out, nothing raises.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import threading
+
+__all__ = ["EnvironmentProbe", "capture"]
+
+# A status of a huge repository on a cold disk takes longer; the run's record is not worth waiting for it.
+GIT_TIMEOUT_S = 2.0
+
+
+def capture() -> dict[str, object]:
+    """Every part that could be found out, by name; may take up to 2 s for git."""
+    parts: tuple[Callable[[], dict[str, object]], ...] = (_host, _process, _python, _package, _entry_point, _git)
+    found: dict[str, object] = {}
+    for part in parts:
+        try:
+            found.update(part())
+        except Exception:  # noqa: BLE001, S112 - exotic platforms fail in exotic ways; what is missing is seen to be missing
+            continue
+    return found
+
+
+class EnvironmentProbe:
+    """Captures the environment once per process, off the caller's path; after a fork, once again for the child."""
+
+    def __init__(self) -> None:
+        # By process id, so that a forked child finds no answer, no lock and no thread of its parent.
+        self._captures: dict[int, _Capture] = {}
+
+    def start(self) -> None:
+        """The capture is under way on a daemon thread; asked again, nothing happens."""
+        self._current().start()
+
+    def result(self, wait_s: float) -> dict[str, object] | None:
+        """What was captured; `None` if it takes longer than `wait_s` more seconds, or no thread could be started."""
+        current = self._current()
+        current.start()
+        return current.answer(wait_s)
+
+    def _current(self) -> _Capture:
+        return self._captures.setdefault(os.getpid(), _Capture())
+
+
+class _Capture:
+    """One capture on one thread."""
+
+    def __init__(self) -> None:
+        # Taking the ticket is atomic where taking a lock would not survive a fork.
+        self._ticket = [True]
+        self._thread: threading.Thread | None = None
+        self._found: dict[str, object] | None = None
+
+    def start(self) -> None:
+        try:
+            self._ticket.pop()
+        except IndexError:
+            return
+        import threading
+
+        thread = threading.Thread(target=self._run, name="datlake-environment", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no threads left, or the interpreter is going down
+            return
+        self._thread = thread
+
+    def answer(self, wait_s: float) -> dict[str, object] | None:
+        if self._found is None and self._thread is not None:
+            self._thread.join(wait_s)
+        return None if self._found is None else dict(self._found)
+
+    def _run(self) -> None:
+        self._found = capture()
+
+
+# --- the parts --------------------------------------------------------------------------------------------------------
+
+
+def _host() -> dict[str, object]:
+    import platform
+
+    system = platform.uname()
+    return {
+        "host": system.node,
+        "platform": f"{system.system}-{system.release}-{system.machine}",
+        "user": _user(),
+    }
+
+
+def _user() -> str:
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except ImportError:
+        return os.getlogin()
+    except KeyError:  # a container often runs as a uid nobody knows
+        return f"uid {os.geteuid()}"
+
+
+def _process() -> dict[str, object]:
+    from datlake_sdk.redaction import redact_argv, redact_text
+
+    found: dict[str, object] = {"pid": os.getpid(), "argv": redact_argv([_printable(word) for word in sys.argv])}
+    try:
+        found["working_directory"] = redact_text(_printable(os.getcwd()))
+    except OSError:  # removed under the process
+        return found
+    return found
+
+
+def _printable(text: str) -> str:
+    """The text with undecodable bytes shown as escapes, so that it can be encoded."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _python() -> dict[str, object]:
+    version = sys.version_info
+    told = f"{version.major}.{version.minor}.{version.micro}"
+    level = {"final": "", "candidate": "rc"}.get(version.releaselevel, version.releaselevel)
+    return {
+        "python_version": f"{told}{level}{version.serial}" if level else told,
+        "python_implementation": sys.implementation.name,
+    }
+
+
+def _package() -> dict[str, object]:
+    import datlake_sdk
+
+    return {"datlake_version": datlake_sdk.__version__}
+
+
+def _entry_point() -> dict[str, object]:
+    from datlake_sdk.redaction import redact_text
+
+    name = _entry_point_name()
+    found: dict[str, object] = {"entry_point": redact_text(_printable(name))}
+    version = _version_of(name)
+    return {**found, "entry_point_version": version} if version else found
+
+
+def _entry_point_name() -> str:
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return str(spec.name).removesuffix(".__main__")
+    if "ipykernel" in sys.modules:
+        return "notebook"
+    file = getattr(main, "__file__", None)
+    if isinstance(file, str):
+        return file
+    if sys.argv and sys.argv[0] == "-c":
+        return "-c"
+    return "interactive" if hasattr(sys, "ps1") or sys.flags.interactive else "stdin"
+
+
+def _version_of(entry_point: str) -> str | None:
+    """The version of the distribution called like the module or installed command, the one case simply known."""
+    if entry_point.endswith(".py") or entry_point in ("-c", "notebook", "interactive", "stdin"):
+        return None
+    from importlib.metadata import PackageNotFoundError, version
+
+    name = os.path.basename(entry_point).partition(".")[0]
+    try:
+        return version(name) if name else None
+    except PackageNotFoundError:
+        return None
+
+
+# --- git --------------------------------------------------------------------------------------------------------------
+
+
+def _git() -> dict[str, object]:
+    """Commit, branch and dirty flag of the repository around the working directory; `None` where unknown."""
+    found: dict[str, object] = {"git_commit": None, "git_branch": None, "git_dirty": None}
+    try:
+        git_dir = _git_dir(os.getcwd())
+        if git_dir is not None:
+            found.update(_head(git_dir))
+            found["git_dirty"] = _is_dirty()
+    except (OSError, UnicodeDecodeError):
+        return found
+    return found
+
+
+def _git_dir(folder: str) -> str | None:
+    while True:
+        candidate = os.path.join(folder, ".git")
+        if os.path.isfile(os.path.join(candidate, "HEAD")):
+            return candidate
+        # A worktree or submodule has a file here that says where its folder is.
+        pointer = _line_of(candidate)
+        if pointer is not None and pointer.startswith("gitdir:"):
+            return os.path.normpath(os.path.join(folder, pointer.removeprefix("gitdir:").strip()))
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+
+
+def _head(git_dir: str) -> dict[str, object]:
+    shared = os.path.normpath(os.path.join(git_dir, _line_of(os.path.join(git_dir, "commondir")) or "."))
+    target = _line_of(os.path.join(git_dir, "HEAD")) or ""
+    branch: str | None = None
+    # A symbolic ref may name another one; five is more than anybody has, and ends a circle.
+    for _ in range(5):
+        if not target.startswith("ref:"):
+            break
+        name = target.removeprefix("ref:").strip()
+        if not name.startswith("refs/") or ".." in name:
+            return {}
+        branch = branch or name.removeprefix("refs/heads/")
+        target = _ref(name, git_dir, shared)
+    is_commit = len(target) in (40, 64) and set(target) <= set("0123456789abcdef")
+    # The reftable format keeps ".invalid" here for those who look without git.
+    return {"git_commit": target if is_commit else None, "git_branch": None if branch == ".invalid" else branch}
+
+
+def _ref(name: str, git_dir: str, shared: str) -> str:
+    for folder in (git_dir, shared):
+        value = _line_of(os.path.join(folder, *name.split("/")))
+        if value:
+            return value
+    try:
+        with open(os.path.join(shared, "packed-refs"), encoding="utf-8") as file:
+            for line in file:
+                value, _, packed = line.strip().partition(" ")
+                if packed == name:
+                    return value
+    except FileNotFoundError:
+        return ""
+    return ""
+
+
+def _line_of(path: str) -> str | None:
+    """The file's first line, `None` where there is no such file."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.readline(4096).strip()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError):
+        return None
+
+
+def _is_dirty() -> bool | None:
+    import subprocess
+
+    # fsmonitor is a command a repository may name: looking at a repository must not run its programs. The branch header
+    # proves that git answered: a job that reaps its children itself takes git's exit status away.
+    command = ["git", "-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch", "--no-ahead-behind"]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environ |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    try:
+        answer = subprocess.run(
+            [*command, "--untracked-files=no"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=GIT_TIMEOUT_S,
+            env=environ,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    lines = answer.stdout.splitlines()
+    if answer.returncode != 0 or not lines or not lines[0].startswith(b"# branch."):
+        return None
+    return any(not line.startswith(b"#") for line in lines)
