@@ -70,7 +70,7 @@ demo: $(VENV)/demo.stamp ## Run the New York weather jobs on an embedded lake an
 	$(BIN)/python examples/nyc_weather.py; \
 	echo; echo '$$ datlake lineage weather_daily'; $(BIN)/datlake lineage weather_daily; \
 	echo; echo "The lake is $$DATLAKE_HOME. Go on from here:"; \
-	echo "  export DATLAKE_HOME=$$DATLAKE_HOME PATH=$(CURDIR)/$(BIN):\$$PATH"; \
+	echo "  export DATLAKE_HOME='$$DATLAKE_HOME' PATH='$(CURDIR)/$(BIN)':\$$PATH"; \
 	echo "  datlake runs"
 
 test: $(VENV)/dev.stamp ## Run all tests (TEST_ARGS='-k word' narrows them, TEST_PROCESSES=0 runs them in one process)
