@@ -1,0 +1,122 @@
+"""One operation over HTTP: reads the request, asks the lake on a thread, answers. The rules are the services'."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from datlake_sdk.errors import InvalidRequest
+from datlake_sdk.wire.http import BODY_METHODS, operation_from_request, query_name
+from datlake_sdk.wire.operations import (
+    GetSnapshot,
+    GetTableSnapshot,
+    LatestSnapshot,
+    Lineage,
+    LogEvents,
+    Op,
+)
+from datlake_server.caller import Caller
+from datlake_server.http.exchange import Answer, Incoming, json_answer, tagged_answer, take_names_from_query
+
+if TYPE_CHECKING:
+    from datlake_server.http.threads import Threads
+    from datlake_server.lake import Lake
+
+BODY_LIMIT_BYTES: Final = 1 << 20
+BATCH_LIMIT_BYTES: Final = 5 << 20
+DEPTH_LIMIT: Final = 64  # deeper JSON is no metadata; it would only exhaust whoever reads it back
+TAGGED: Final[frozenset[type[Op[object]]]] = frozenset({GetSnapshot, GetTableSnapshot, LatestSnapshot, Lineage})
+
+_STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_JSON_TYPE: Final = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
+_KEY: Final = re.compile(r'"(?P<quoted>(?:[ !#-\[\]-~]|\\["\\])+)"|(?P<bare>[!-~]+)')
+_KEY_LIMIT: Final = 255
+
+
+class OperationEndpoint:
+    """Answers the operation `op_type` at `path`."""
+
+    def __init__(self, op_type: type[Op[object]], path: str, lake: Lake, threads: Threads) -> None:
+        self._op_type = op_type
+        self._lake = lake
+        self._threads = threads
+        self._has_body = op_type.http.method in BODY_METHODS
+        self._limit_bytes = BATCH_LIMIT_BYTES if op_type is LogEvents else BODY_LIMIT_BYTES
+        self._parameters = frozenset(query_parameters(op_type, path))
+
+    async def __call__(self, request: Incoming) -> Answer:
+        """The answer of the lake, as JSON."""
+        take_names_from_query(request)
+        self._settle_query(request)
+        body = b""
+        if self._has_body:
+            body = await request.body(self._limit_bytes)
+            _require_json(request.header(b"content-type"), body)
+        return await self._threads.run(partial(self._answer, request, body))
+
+    def _settle_query(self, request: Incoming) -> None:
+        unknown = sorted(request.query.keys() - self._parameters)
+        if not unknown:
+            return
+        if not request.is_alias:
+            # A mistyped filter that is silently ignored answers another question than the one asked.
+            known = ", ".join(sorted(self._parameters)) or "none"
+            raise InvalidRequest(
+                f"unknown query parameter {unknown[0]!r}; this address takes: {known}", code="unknown_parameter"
+            )
+        for name in unknown:
+            del request.query[name]
+
+    def _answer(self, request: Incoming, body: bytes) -> Answer:
+        _require_shallow(body)
+        op = operation_from_request(self._op_type, request.names, request.query, body)
+        key = key_from_header(request.header(b"idempotency-key")) if self._op_type.writes else None
+        answer = self._lake.dispatch(op, Caller(key=key, request_id=request.request_id))
+        if self._op_type in TAGGED:
+            return tagged_answer(answer, request.header(b"if-none-match"))
+        return json_answer(answer, self._op_type.http.status)
+
+
+def path_names(path: str) -> list[str]:
+    """The names that a path template holds, in order."""
+    return [part[1:-1].removesuffix("...") for part in path.split("/") if part.startswith("{")]
+
+
+def query_parameters(op_type: type[Op[object]], path: str) -> dict[str, str]:
+    """Query parameter to field, for an operation at one of its paths."""
+    fields = ["namespace"] if op_type.http.method in BODY_METHODS else list(op_type.__struct_fields__)
+    return {query_name(field): field for field in fields if field not in path_names(path)}
+
+
+def key_from_header(text: str | None) -> str | None:
+    """The idempotency key, quoted as the draft standard has it or bare. Raises `InvalidRequest` (400)."""
+    if text is None:
+        return None
+    found = _KEY.fullmatch(text)
+    key = (found["bare"] or re.sub(r"\\(.)", r"\1", found["quoted"])) if found else ""
+    if not key or len(key) > _KEY_LIMIT:
+        raise InvalidRequest(
+            f"Idempotency-Key must be 1 to {_KEY_LIMIT} printable ASCII characters; a UUID is a good one",
+            code="bad_idempotency_key",
+            status=400,
+        )
+    return key
+
+
+def _require_json(content_type: str | None, body: bytes) -> None:
+    if body and content_type is not None and not _JSON_TYPE.fullmatch(content_type):
+        raise InvalidRequest(
+            f"the body is {content_type[:100]!r}; send JSON as application/json", code="not_json", status=415
+        )
+
+
+def _require_shallow(body: bytes) -> None:
+    if body.count(b"[") + body.count(b"{") <= DEPTH_LIMIT:
+        return
+    depth = 0
+    for bracket in _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > DEPTH_LIMIT:
+            raise InvalidRequest(f"the JSON is nested deeper than {DEPTH_LIMIT} levels", code="too_deep")

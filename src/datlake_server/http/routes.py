@@ -1,0 +1,93 @@
+"""Every address of the server in one table: operations, bytes, probes, documents, pages and the older names."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from datlake_sdk.wire.http import API_PREFIX
+from datlake_sdk.wire.operations import OPERATIONS, GetConfig, Op
+from datlake_server.caller import Caller
+from datlake_server.http.aliases import ALIASES
+from datlake_server.http.blobs import GetObject, PutObject
+from datlake_server.http.docs import docs_page
+from datlake_server.http.endpoint import OperationEndpoint
+from datlake_server.http.exchange import Answer, Incoming, json_answer, tagged_answer
+from datlake_server.http.html import html_answer
+from datlake_server.http.openapi import document
+from datlake_server.http.pages import RunPage, RunsPage
+from datlake_server.http.router import Router
+
+if TYPE_CHECKING:
+    from datlake_server.http.threads import Threads
+    from datlake_server.lake import Lake
+
+Endpoint = Callable[[Incoming], Awaitable[Answer]]
+OBJECT_PATH = "/datasets/{bucket}/{object...}"
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What answers an address; `is_alias` marks the older backend's names for it."""
+
+    endpoint: Endpoint
+    is_alias: bool = False
+
+
+def build_router(lake: Lake, threads: Threads, version: str) -> Router[Target]:
+    """All addresses over `lake`."""
+    router: Router[Target] = Router()
+    _add_operations(router, lake, threads)
+    _add_objects(router, lake, threads)
+    _add_probes(router, lake, threads)
+    _add_documents(router, document(version))
+    router.add("GET", "/", Target(RunsPage(lake, threads)))
+    router.add("GET", "/runs/{run_id}", Target(RunPage(lake, threads)))
+    return router
+
+
+def _add_operations(router: Router[Target], lake: Lake, threads: Threads) -> None:
+    for op_type in OPERATIONS:
+        for path in op_type.http.paths:
+            endpoint = OperationEndpoint(op_type, path, lake, threads)
+            router.add(op_type.http.method, API_PREFIX + path, Target(endpoint))
+    for op_type, path in ALIASES:
+        endpoint = OperationEndpoint(op_type, path, lake, threads)
+        router.add(op_type.http.method, path, Target(endpoint, is_alias=True))
+
+
+def _add_objects(router: Router[Target], lake: Lake, threads: Threads) -> None:
+    put, get = PutObject(lake, threads), GetObject(lake, threads)
+    for prefix, is_alias in ((API_PREFIX, False), ("/data", True)):
+        router.add("PUT", prefix + OBJECT_PATH, Target(put, is_alias))
+        router.add("GET", prefix + OBJECT_PATH, Target(get, is_alias))
+
+
+def _add_probes(router: Router[Target], lake: Lake, threads: Threads) -> None:
+    async def live(_: Incoming) -> Answer:
+        return json_answer({"status": "live"})
+
+    async def ready(request: Incoming) -> Answer:
+        config: Op[object] = GetConfig()
+        await threads.run(partial(lake.dispatch, config, Caller(request_id=request.request_id)))
+        return json_answer({"status": "ready"})
+
+    for prefix in ("", API_PREFIX):
+        router.add("GET", prefix + "/health/live", Target(live))
+        router.add("GET", prefix + "/health/ready", Target(ready))
+    router.add("GET", "/health", Target(ready, is_alias=True))
+
+
+def _add_documents(router: Router[Target], described: dict[str, object]) -> None:
+    page = docs_page(described)
+
+    async def openapi(request: Incoming) -> Answer:
+        return tagged_answer(described, request.header(b"if-none-match"))
+
+    async def docs(_: Incoming) -> Answer:
+        return html_answer(page)
+
+    router.add("GET", API_PREFIX + "/openapi.json", Target(openapi))
+    router.add("GET", "/docs", Target(docs))

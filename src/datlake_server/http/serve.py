@@ -1,0 +1,165 @@
+"""One server process over one lake's folder: binds, says where it is, serves until it is asked to stop."""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+from datlake_sdk.errors import ConfigError
+from datlake_server.http.app import create_app
+from datlake_server.lake import Lake
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+GRACE_S: Final = 10
+# Idle connections are cheap, and a job that calls once a minute should not pay for a new one each time.
+KEEP_ALIVE_S: Final = 75
+_BACKLOG: Final = 2048
+
+
+def serve(home: str, host: str, port: int, *, log_level: str = "warning") -> None:
+    """Serves the lake in `home` until SIGTERM or SIGINT, then lets running requests end.
+
+    Raises `ConfigError` for an address that cannot be used, and for a folder that another server serves.
+    """
+    logging.basicConfig(
+        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    _refuse_open_address(host)
+    home = os.path.abspath(os.path.expanduser(home))
+    os.makedirs(home, mode=0o700, exist_ok=True)
+    with _folder_lock(home), _bound(host, port) as listener:
+        lake = Lake.open(home)
+        try:
+            _Server(_config(lake, log_level), url_of(listener), home).run(sockets=[listener])
+        finally:
+            lake.close()
+
+
+def url_of(listener: socket.socket) -> str:
+    """The address that clients use for a bound socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
+
+
+class _Server(uvicorn.Server):
+    """Says where it is once it answers, and ends with status 0 when it was asked to end."""
+
+    def __init__(self, config: uvicorn.Config, url: str, home: str) -> None:
+        super().__init__(config)
+        self._url = url
+        self._home = home
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, then one line for people and one for their shell."""
+        await super().startup(sockets)
+        print(f"datlake: serving {self._home} at {self._url}", flush=True)  # noqa: T201 -- this is what it is for
+        print(f"now type: export DATLAKE_API_URL={self._url}", flush=True)  # noqa: T201
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """No signal is raised again: as uvicorn does it, a graceful stop looks like a death by signal."""
+        kept = {one: signal.signal(one, self._stop) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for one, handler in kept.items():
+                signal.signal(one, handler)
+
+    def _stop(self, _: int, __: FrameType | None) -> None:
+        self.force_exit = self.should_exit  # asked twice: now
+        self.should_exit = True
+
+
+def _config(lake: Lake, log_level: str) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(lake),
+        loop="auto",
+        http=_protocol(),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level=log_level,
+        access_log=log_level == "debug",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+
+
+def _protocol() -> str:
+    """The guarded parser where httptools is there, else what uvicorn finds."""
+    return "datlake_server.http.guarded:GuardedProtocol" if find_spec("httptools") else "auto"
+
+
+@contextmanager
+def _bound(host: str, port: int) -> Generator[socket.socket]:
+    """A listening socket. `TCP_NODELAY` is inherited by what it accepts; without it a small answer waits 40 ms."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+        )[0]
+    except OSError as error:
+        raise ConfigError(
+            f"the host {host!r} is not known here ({error.strerror}); --host 127.0.0.1 is the usual one"
+        ) from error
+    listener = socket.socket(family, kind, proto)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)  # noqa: FBT003 -- the standard library's signature
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"{host} port {port} cannot be bound: {error.strerror}; choose another with --port"
+        ) from error
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _folder_lock(home: str) -> Generator[None]:
+    """Held while this process serves `home`; the kernel lets go of it however the process ends."""
+    path = os.path.join(home, "server.lock")
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            pid = os.pread(file, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            raise ConfigError(
+                f"{home} is served already by process {pid}; stop that one first, or choose another folder with --home"
+            ) from error
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(file)
+
+
+def _refuse_open_address(host: str) -> None:
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise ConfigError(
+            f"refusing to serve on {host}: without keys, anyone who reaches that address could read and change the "
+            "lake, and this version has no keys yet. Serve on 127.0.0.1, and let a reverse proxy or an SSH tunnel "
+            "decide who may come in"
+        )
