@@ -185,7 +185,8 @@ def test_the_answer_is_a_copy() -> None:
 
 
 LEAVES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.dates(), st.decimals(allow_nan=False), st.uuids(),
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.dates(),
+    st.decimals(allow_nan=False), st.uuids(),
     st.complex_numbers(), st.timedeltas(), st.text(alphabet=st.characters(categories=["Cs"])),
 )  # fmt: skip
 VALUES = st.recursive(
