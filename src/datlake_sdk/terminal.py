@@ -1,0 +1,214 @@
+"""What a run says on a terminal: one line at its start, one card at its end, as text.
+
+Pure: a run's context prints it, on stderr and only where `speaks` allows. Names and messages come from users, so
+control characters never pass. No line is wider than 80 columns, but for a link, which must stay whole to be of use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TextIO
+
+import msgspec
+
+__all__ = ["Card", "Read", "Written", "colour", "end_card", "speaks", "start_line"]
+
+WIDTH = 80
+# A card is read at a glance; the whole list is one `datlake run show` away.
+SHOWN = 8
+_LABEL = 10
+_NAME_LIMIT = 40
+# Beside a long link a name is still told, and the line may be wider.
+_NAME_MINIMUM = 16
+
+_CODES = {"red": "31", "green": "32", "yellow": "33", "dim": "2", "bold": "1"}
+_STATE_COLOURS = {"completed": "green", "failed": "red", "aborted": "yellow", "lost": "yellow", "running": "bold"}
+
+Read = tuple[str, int | None]
+"""An input: its name, and its version where it has one."""
+
+Written = tuple[str, int | None, int | None, int | None]
+"""An output: its name, version, rows and bytes, each where known."""
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run has to say at its end. `error` is the job's, `not_recorded_because` ours when `recorded` is false."""
+
+    job_name: str
+    run_id: str
+    state: str
+    duration_s: float
+    url: str | None = None
+    inputs: Sequence[Read] = ()
+    outputs: Sequence[Written] = ()
+    warnings: Sequence[str] = ()
+    recorded: bool = True
+    error: str | None = None
+    not_recorded_because: str | None = None
+
+
+def speaks(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether a person is likely to read: the stream is a terminal and this is no CI."""
+    return environ.get("CI", "").strip().lower() in ("", "0", "false") and _is_terminal(stream)
+
+
+def colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether colours are welcome: a terminal that knows them, and NO_COLOR unset or empty."""
+    return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb" and _is_terminal(stream)
+
+
+def start_line(job_name: str, run_id: str, url: str | None = None, *, coloured: bool = False) -> str:
+    """One line, ended by a newline: the job has started, and where to look."""
+    where = _where(run_id, url)
+    # The command names us by itself; said twice, the job's name would have seven columns.
+    brand = f"{_painted('datlake', 'dim', coloured)}  " if url else ""
+    room = WIDTH - len(" started  ") - _width(where) - (len("datlake  ") if url else 0)
+    name = _cut(_clean(job_name), max(room, _NAME_MINIMUM))
+    return f"{brand}{_painted(name, 'bold', coloured)} started  {where}\n"
+
+
+def end_card(card: Card, *, coloured: bool = False) -> str:
+    """The card, lines ended by newlines: state and duration, what went in and out, what to know, where to look."""
+    return "".join(line + "\n" for line in _card_lines(card, coloured=coloured))
+
+
+def _card_lines(card: Card, *, coloured: bool) -> Iterator[str]:
+    yield _head(card, coloured=coloured)
+    sections = (
+        ("error", _wrapped(card.error) if card.error else [], "red"),
+        ("inputs", _columns([(name, _version(version)) for name, version in card.inputs]), ""),
+        ("outputs", _columns([_output_cells(each) for each in card.outputs]), ""),
+        ("warnings", [line for warning in card.warnings[:SHOWN] for line in _wrapped(warning)], "yellow"),
+    )
+    for label, lines, paint in sections:
+        yield from _section(label, lines, paint, coloured=coloured)
+    if card.recorded:
+        yield from _section("run", [_where(card.run_id, card.url)], "", coloured=coloured)
+    else:
+        because = card.not_recorded_because or "the reason is not known"
+        yield from _section("lineage", _wrapped(f"NOT RECORDED: {because}"), "red", coloured=coloured)
+
+
+def _head(card: Card, *, coloured: bool) -> str:
+    state, took = _clean(card.state), _duration(card.duration_s)
+    name = _cut(_clean(card.job_name), _NAME_LIMIT)
+    rule = "─" * max(2, WIDTH - _width(f"datlake  {name}  {state} in {took}  "))
+    told = _painted(state, _STATE_COLOURS.get(card.state, "bold"), coloured)
+    title = f"{_painted('datlake', 'dim', coloured)}  {_painted(name, 'bold', coloured)}"
+    return f"{title}  {told} in {took}  {_painted(rule, 'dim', coloured)}"
+
+
+def _section(label: str, lines: Sequence[str], paint: str, *, coloured: bool) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        shown = label if number == 0 else ""
+        yield f"  {_painted(shown.ljust(_LABEL), 'dim', coloured)}{_painted(line, paint, coloured)}"
+
+
+def _where(run_id: str, url: str | None) -> str:
+    return _clean(url) if url else f"datlake run show {_clean(run_id)}"
+
+
+# --- cells ------------------------------------------------------------------------------------------------------------
+
+
+def _output_cells(output: Written) -> tuple[str, ...]:
+    name, version, row_count, size_bytes = output
+    rows = "" if row_count is None else f"{_grouped(row_count)} row{'' if row_count == 1 else 's'}"
+    return name, _version(version), rows, "" if size_bytes is None else _size(size_bytes)
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """The rows as aligned lines: the name to the left, figures to the right; at most eight of them."""
+    shown = [(_cut(_clean(name), _NAME_LIMIT), *figures) for name, *figures in rows[:SHOWN]]
+    if not shown:
+        return []
+    widths = [max(_width(row[column]) for row in shown) for column in range(len(shown[0]))]
+    lines: list[str] = []
+    for name, *figures in shown:
+        cells = [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True) if width]
+        lines.append("  ".join([name + " " * (widths[0] - _width(name)), *cells]).rstrip())
+    if len(rows) > SHOWN:
+        lines.append(f"and {len(rows) - SHOWN} more")
+    return lines
+
+
+def _version(version: int | None) -> str:
+    return "" if version is None else f"v{version}"
+
+
+def _grouped(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
+
+
+def _size(size_bytes: int) -> str:
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        # 999.95 would be shown as 1000.0 of the unit below.
+        if size < 999.95:
+            return f"{size_bytes} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _duration(duration_s: float) -> str:
+    if duration_s < 1:
+        return f"{max(0.0, duration_s) * 1000:.0f} ms"
+    if duration_s < 59.95:
+        return f"{duration_s:.1f} s"
+    minutes, seconds = divmod(round(duration_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+def _clean(text: str) -> str:
+    """The text on one line, without what could move the cursor, change colours or reverse the writing."""
+    one_line = " ".join(text.split())
+    return "".join(char for char in one_line if char.isprintable())
+
+
+def _wrapped(text: str) -> list[str]:
+    """At most four lines that fit beside the label, cut visibly."""
+    room, lines, line = WIDTH - _LABEL - 2, list[str](), ""
+    for word in _clean(text[:2000]).split(" "):
+        piece = _cut(word, room)
+        if line and _width(line) + 1 + _width(piece) > room:
+            lines.append(line)
+            line = piece
+        else:
+            line = f"{line} {piece}" if line else piece
+    lines.append(line)
+    return lines if len(lines) <= 4 else [*lines[:3], _cut(lines[3], room - 2) + " …"]
+
+
+def _cut(text: str, room: int) -> str:
+    if _width(text) <= room:
+        return text
+    kept = ""
+    for char in text:
+        if _width(kept + char) > room - 1:
+            break
+        kept += char
+    return kept + "…"
+
+
+def _width(text: str) -> int:
+    """The columns a terminal gives it: wide letters take two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _painted(text: str, paint: str, coloured: bool) -> str:
+    return f"\x1b[{_CODES[paint]}m{text}\x1b[0m" if coloured and paint and text.strip() else text
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except (AttributeError, ValueError, OSError):  # replaced by something simpler, or closed
+        return False
