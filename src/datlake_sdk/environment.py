@@ -159,7 +159,7 @@ def _entry_point_name() -> str:
     if "ipykernel" in sys.modules:
         return "notebook"
     file = getattr(main, "__file__", None)
-    if isinstance(file, str):
+    if isinstance(file, str) and file != "<stdin>":
         return file
     if sys.argv and sys.argv[0] == "-c":
         return "-c"

@@ -17,9 +17,8 @@ WIDTH = 80
 # A card is read at a glance; the whole list is one `datlake run show` away.
 SHOWN = 8
 _LABEL = 10
-_NAME_LIMIT = 40
 # Beside a long link a name is still told, and the line may be wider.
-_NAME_MINIMUM = 16
+_NAME_MINIMUM = 12
 
 _CODES = {"red": "31", "green": "32", "yellow": "33", "dim": "2", "bold": "1"}
 _STATE_COLOURS = {"completed": "green", "failed": "red", "aborted": "yellow", "lost": "yellow", "running": "bold"}
@@ -91,8 +90,9 @@ def _card_lines(card: Card, *, coloured: bool) -> Iterator[str]:
 
 def _head(card: Card, *, coloured: bool) -> str:
     state, took = _clean(card.state), _duration(card.duration_s)
-    name = _cut(_clean(card.job_name), _NAME_LIMIT)
-    rule = "─" * max(2, WIDTH - _width(f"datlake  {name}  {state} in {took}  "))
+    room = WIDTH - _width(f"datlake    {state} in {took}  ")
+    name = _cut(_clean(card.job_name), room - 2)
+    rule = "─" * (room - _width(name))
     told = _painted(state, _STATE_COLOURS.get(card.state, "bold"), coloured)
     title = f"{_painted('datlake', 'dim', coloured)}  {_painted(name, 'bold', coloured)}"
     return f"{title}  {told} in {took}  {_painted(rule, 'dim', coloured)}"
@@ -119,14 +119,15 @@ def _output_cells(output: Written) -> tuple[str, ...]:
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """The rows as aligned lines: the name to the left, figures to the right; at most eight of them."""
-    shown = [(_cut(_clean(name), _NAME_LIMIT), *figures) for name, *figures in rows[:SHOWN]]
-    if not shown:
-        return []
-    widths = [max(_width(row[column]) for row in shown) for column in range(len(shown[0]))]
+    figures = [row[1:] for row in rows[:SHOWN]]
+    widths = [max(map(len, column)) for column in zip(*figures, strict=True)]
+    room = WIDTH - _LABEL - 2 - sum(width + 2 for width in widths if width)
+    names = [_cut(_clean(row[0]), max(room, _NAME_MINIMUM)) for row in rows[:SHOWN]]
+    name_width = max(map(_width, names), default=0)
     lines: list[str] = []
-    for name, *figures in shown:
-        cells = [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True) if width]
-        lines.append("  ".join([name + " " * (widths[0] - _width(name)), *cells]).rstrip())
+    for name, cells in zip(names, figures, strict=True):
+        aligned = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True) if width]
+        lines.append("  ".join([name + " " * (name_width - _width(name)), *aligned]).rstrip())
     if len(rows) > SHOWN:
         lines.append(f"and {len(rows) - SHOWN} more")
     return lines
