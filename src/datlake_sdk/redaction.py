@@ -95,7 +95,8 @@ def _uri_pass(text: str) -> str:
 
 
 def _text_pass(text: str) -> str:
-    for pattern, replacement in (*_text_rules(), *_uri_rules(inside_text=True)):
+    # URLs first: a word in a password that looks like a header must not hide where the password ends.
+    for pattern, replacement in (*_uri_rules(inside_text=True), *_text_rules()):
         text = pattern.sub(replacement, text)
     return text
 

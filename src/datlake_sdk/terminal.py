@@ -18,7 +18,7 @@ WIDTH = 80
 SHOWN = 8
 _LABEL = 10
 # Beside a long link a name is still told, and the line may be wider.
-_NAME_MINIMUM = 12
+_NAME_MINIMUM = 8
 
 _CODES = {"red": "31", "green": "32", "yellow": "33", "dim": "2", "bold": "1"}
 _STATE_COLOURS = {"completed": "green", "failed": "red", "aborted": "yellow", "lost": "yellow", "running": "bold"}
