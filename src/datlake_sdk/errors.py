@@ -101,9 +101,7 @@ class Conflict(DatlakeError):
         retryable: bool | None = None,
         current_version: int | None = None,
     ) -> None:
-        super().__init__(
-            message, code=code, status=status, request_id=request_id, run_id=run_id, retryable=retryable
-        )
+        super().__init__(message, code=code, status=status, request_id=request_id, run_id=run_id, retryable=retryable)
         self.current_version = current_version
 
 

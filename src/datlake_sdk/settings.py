@@ -226,10 +226,19 @@ def _default(each: _Descriptor, values: Mapping[str, object], home: str | None) 
     if each.name == "outbox_dir":
         return os.path.join(str(values["home"]), "outbox")
     if each.name == "home" and home is None:
+        if str(values["api_url"] or "").startswith(("http://", "https://")):
+            return os.path.join(_temporary_folder(), f"datlake-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
         raise ConfigError(
-            "No home directory is known for this user: set DATLAKE_HOME to a folder the job may write to."
+            "No home directory is known for this user: set DATLAKE_HOME to a folder the job may write to.",
+            code="no_home",
         )
     return expanded(each.default, home) if each.name == "home" and isinstance(each.default, str) else each.default
+
+
+def _temporary_folder() -> str:
+    from tempfile import gettempdir
+
+    return gettempdir()
 
 
 # --- where values are found -------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def encode(value: object) -> bytes:
 def decode(data: bytes | str, kind: type[T]) -> T:
     """`data` read as a `kind`. Raises `InvalidRequest` with the path of the field and the reason."""
     try:
-        return cast("T", decoder(kind).decode(data))
+        return cast("T", decoder(cast("Hashable", kind)).decode(data))
     except UNREADABLE as error:
         raise unreadable(error) from error
 

@@ -12,7 +12,7 @@ HEAD_LIMIT_BYTES: Final = 64 << 10
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """Closes connections whose head does not arrive in time, or does not end: uvicorn would wait and collect for ever."""
+    """Closes connections whose head does not arrive in time, or does not end: uvicorn would wait for ever."""
 
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0

@@ -25,7 +25,8 @@ Names in a path are percent-encoded (`/` as `%2F`, `.` and `..` as `%2E` and `%2
 `-` in the path and given in the query: `/tables/-/snapshots/latest?table_name=..`.
 `X-Request-Id` is taken from the request or made, and returned on every answer. Writes take an `Idempotency-Key`: the
 same key and body get the same answer however often they are sent. Errors are problems (RFC 9457). Unknown query
-parameters are refused; unknown fields of a body are ignored. Times are RFC 3339 with a time zone. `HEAD` works wherever `GET` does."""
+parameters are refused; unknown fields of a body are ignored. Times are RFC 3339 with a time zone. `HEAD` works wherever
+`GET` does."""
 
 
 def document(version: str) -> Json:

@@ -101,6 +101,7 @@ class SqliteStore:
     _queue: deque[_Waiting[Any]]
     _writer: apsw.Connection | None
     _readers: list[apsw.Connection]
+    _file: tuple[int, int] | None
 
     def __init__(self, path: str, clock: Callable[[], int]) -> None:
         """Opens `path`, creating or migrating it under the lock; `clock` tells microseconds since 1970."""
@@ -111,7 +112,7 @@ class SqliteStore:
 
     def write(self, work: Callable[[Tx], R]) -> R:
         """What `work` answers, once its changes are synced to the disk; nothing of them stays when it raises."""
-        self._after_fork()
+        self._still_ours()
         waiting = _Waiting(work)
         self._queue.append(waiting)
         while not waiting.done:
@@ -124,7 +125,7 @@ class SqliteStore:
 
     def read(self, work: Callable[[Tx], R]) -> R:
         """What `work` answers, from one consistent state; waits for no writer."""
-        self._after_fork()
+        self._still_ours()
         connection = self._reader()
         try:
             connection.execute("BEGIN")
@@ -142,11 +143,14 @@ class SqliteStore:
         if self._pid != os.getpid():
             return
         with self._commit_lock:
-            for connection in (*self._readers, self._writer):
-                if connection is not None:
-                    connection.close()
-            self._readers, self._writer = [], None
-            self._turn.close()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        for connection in (*self._readers, self._writer):
+            if connection is not None:
+                connection.close()
+        self._readers, self._writer, self._file = [], None, None
+        self._turn.close()
 
     def _begin(self) -> None:
         self._pid = os.getpid()
@@ -155,12 +159,23 @@ class SqliteStore:
         self._turn = FairLock(f"{self._path}.lock")
         self._writer = None
         self._readers = []
+        self._file = _file_of(self._path)
 
-    def _after_fork(self) -> None:
+    def _still_ours(self) -> None:
         # SQLite's handles must not cross a fork: a child could write through them without an error.
         if self._pid != os.getpid():
             _INHERITED.append((self._writer, self._readers, self._turn, self._commit_lock))
             self._begin()
+        elif self._file != _file_of(self._path):
+            self._reopen()
+
+    def _reopen(self) -> None:
+        # Somebody removed or replaced the lake's file; what went on in the old one would be lost without a word.
+        with self._commit_lock:
+            if self._file != _file_of(self._path):
+                os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+                self._let_go()
+                self._migrate()
 
     def _commit_waiting(self) -> None:
         group = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_SIZE))]
@@ -226,6 +241,7 @@ class SqliteStore:
     def _migrate(self) -> None:
         try:
             if self._version() == len(migrations()):
+                self._file = _file_of(self._path)
                 return
             if not self._turn.acquire(LOCK_WAIT_S):
                 raise _busy(self._path)
@@ -233,6 +249,7 @@ class SqliteStore:
                 self._upgrade()
             finally:
                 self._turn.release()
+            self._file = _file_of(self._path)
         except apsw.Error as error:
             raise _told(error, self._path) from error
 
@@ -266,6 +283,15 @@ class SqliteStore:
 def now_us() -> int:
     """Microseconds since 1970."""
     return time.time_ns() // 1000
+
+
+def _file_of(path: str) -> tuple[int, int] | None:
+    """Which file `path` is now, null where there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _connect(path: str) -> apsw.Connection:

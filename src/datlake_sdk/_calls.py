@@ -1,0 +1,177 @@
+"""What the client's methods share: arguments into operation values, and how one is sent."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote
+
+from msgspec import structs
+
+from datlake_sdk.errors import DatlakeError, InvalidRequest
+from datlake_sdk.jsonable import jsonable
+from datlake_sdk.paging import Paged
+from datlake_sdk.transport.base import CallOptions
+from datlake_sdk.transport.resolve import is_server
+from datlake_sdk.wire.ids import new_id
+from datlake_sdk.wire.models import DataRef
+from datlake_sdk.wire.operations import Op, RegisterSnapshot
+from datlake_sdk.wire.times import utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from datlake_sdk.client import Call
+    from datlake_sdk.settings import Settings
+    from datlake_sdk.transport.base import Transport
+    from datlake_sdk.wire.models import Page
+
+A = TypeVar("A")
+T = TypeVar("T")
+O = TypeVar("O", bound=Op[Any])
+
+__all__ = ["new_id", "utc_now"]
+
+
+def plain(values: Mapping[str, object] | None) -> dict[str, object]:
+    """The user's values as JSON can hold them; a new dict."""
+    found = jsonable(dict(values)) if values else {}
+    return found if isinstance(found, dict) else {"value": found}
+
+
+def time_of(value: datetime | str | None) -> datetime | None:
+    """The aware moment that `value` names. Raises `InvalidRequest` for one without a time zone."""
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError as error:
+        message = f"{value!r} is not a time; write it like 2026-11-23T03:00:00Z"
+        raise InvalidRequest(message, code="bad_time") from error
+    if moment.tzinfo is None:
+        message = f"{value!r} has no time zone; write 2026-11-23T03:00:00Z, or pass an aware datetime"
+        raise InvalidRequest(message, code="bad_time")
+    return moment
+
+
+def data_ref(item: DataRef | str | os.PathLike[str]) -> DataRef:
+    """What `item` names: a table, or any URI (text with `://`); a path object is a file. Passwords stay out."""
+    from datlake_sdk.redaction import redact_uri
+
+    if isinstance(item, DataRef):
+        return item if item.uri is None else structs.replace(item, uri=redact_uri(item.uri))
+    if isinstance(item, str):
+        return DataRef(uri=redact_uri(item)) if "://" in item else DataRef(table_name=item)
+    return DataRef(uri=file_uri(os.fspath(item)))
+
+
+def file_uri(path: str) -> str:
+    """The `file://` URI of a path, made absolute."""
+    from pathlib import Path
+
+    return Path(os.path.abspath(os.path.expanduser(path))).as_uri()
+
+
+def registration(
+    table_name: str,
+    uri: str,
+    format: str,  # noqa: A002 -- the name of the field
+    schema: Mapping[str, object] | Sequence[object] | None,
+    *,
+    job_name: str | None,
+    run_id: str | None,
+    snapshot_id: str | None,
+    expected_version: int | None,
+    row_count: int | None,
+    size_bytes: int | None,
+    inputs: Sequence[DataRef | str] | None,
+    column_lineage: Mapping[str, object] | None,
+    metadata: Mapping[str, object] | None,
+    created_at: datetime | str | None,
+    namespace: str,
+) -> RegisterSnapshot:
+    """The registration of a snapshot, its id minted here so that it can be sent any number of times."""
+    from datlake_sdk.redaction import redact_uri
+
+    given = None if schema is None else jsonable(dict(schema.items()) if hasattr(schema, "items") else list(schema))
+    return RegisterSnapshot(
+        table_name=table_name,
+        uri=redact_uri(uri) if "://" in uri else uri,
+        format=format,
+        schema=given if isinstance(given, (dict, list)) else None,
+        job_name=job_name,
+        run_id=run_id,
+        snapshot_id=snapshot_id or new_id(),
+        expected_version=expected_version,
+        row_count=row_count,
+        size_bytes=size_bytes,
+        inputs=None if inputs is None else [data_ref(item) for item in inputs],
+        column_lineage=None if column_lineage is None else plain(column_lineage),
+        metadata=plain(metadata),
+        created_at=time_of(created_at) or utc_now(),
+        namespace=namespace,
+    )
+
+
+def update(kind: type[O], changes: Mapping[str, object], namespace: str, **names: str) -> O:
+    """The update operation that makes `changes`. Raises `InvalidRequest` for a field it does not have."""
+    known = set(kind.__struct_fields__) - {"namespace", *names}
+    if unknown := sorted(set(changes) - known):
+        message = f"{unknown[0]!r} cannot be changed; what can be is {', '.join(sorted(known))}"
+        raise InvalidRequest(message, code="unknown_field")
+    return kind(namespace=namespace, **names, **changes)
+
+
+def server_address(settings: Settings) -> str | None:
+    """The server's address without a closing slash; null for an embedded lake."""
+    return (settings.api_url or "").rstrip("/") if is_server(settings.api_url) else None
+
+
+def options(settings: Settings, call: Call) -> CallOptions:
+    """How long a call may take, and what travels beside it."""
+    return CallOptions(
+        timeout_s=call.get("timeout") or settings.timeout_s,
+        api_key=call.get("api_key"),
+        request_id=call.get("request_id"),
+    )
+
+
+def send(transport: Transport, op: Op[A], how: CallOptions) -> A:
+    """What `op` answers. An error carries the run and the request it belongs to."""
+    try:
+        return transport.call(op, how)
+    except DatlakeError as error:
+        error.run_id = error.run_id or getattr(op, "run_id", None)
+        error.request_id = error.request_id or how.request_id
+        raise
+
+
+def pages(op: Op[Page[T]], fetch: Callable[[Op[Page[T]]], Page[T]]) -> Paged[T]:
+    """The list that begins at the page `op` asks for."""
+    return Paged(fetch(op), lambda cursor: fetch(structs.replace(op, cursor=cursor)))
+
+
+def object_of(uri: str) -> tuple[str, str]:
+    """The (bucket, object) of a lake's URI. `s3://` is understood as the same. Raises `InvalidRequest` for others."""
+    scheme, mark, rest = uri.partition("://")
+    bucket, slash, name = rest.partition("/")
+    if scheme not in {"datlake", "s3"} or not (mark and bucket and slash and name):
+        message = f"{uri!r} is not an object of the lake; its URIs look like datlake://bucket/object"
+        raise InvalidRequest(message, code="bad_uri")
+    return unquote(bucket), "/".join(unquote(part) for part in name.split("/"))
+
+
+def save(chunks: Iterable[bytes], path: str) -> str:
+    """`path`, now holding the bytes; written beside it first, so that it is whole or untouched."""
+    part = f"{path}.{new_id()}.part"
+    try:
+        with open(part, "xb") as file:
+            file.writelines(chunks)
+        os.replace(part, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+        raise
+    return path

@@ -1,0 +1,120 @@
+"""How the operations of one run reach the lake without ever hurting the job.
+
+What may be late is sent once, waits at most 0.8 s and never raises; what could not be sent is kept in memory and sent
+when the run completes. Warnings are told once each, to the `datlake` logger and on the card.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from datlake_sdk.errors import AuthError, DatlakeError, ServerError, TransientNetworkError
+
+if TYPE_CHECKING:
+    from datlake_sdk.client import DatlakeClient
+    from datlake_sdk.wire.operations import Op
+
+A = TypeVar("A")
+
+DEFERRABLE_WAIT_S: Final = 0.8
+EXIT_PATIENCE_S: Final = 2.0
+# A job that registers more than this while its lake is away is told that the rest is not kept.
+BACKLOG_OPERATIONS: Final = 10_000
+
+
+class Recorder:
+    """Sends a run's operations in order and remembers what could not be sent."""
+
+    def __init__(self, client: DatlakeClient, run_id: str) -> None:
+        """Records through `client`; nothing is sent yet."""
+        self._client = client
+        self._run_id = run_id
+        self._backlog: list[Op[object]] = []
+        self._told: set[str] = set()
+        self.warnings: list[str] = []
+        self.away: str | None = None
+        self.dropped = 0
+
+    @property
+    def wait_s(self) -> float:
+        """How long a call may wait that could also be sent later; the whole timeout where it could not."""
+        return self._client.settings.timeout_s if self.raises else DEFERRABLE_WAIT_S
+
+    @property
+    def raises(self) -> bool:
+        """True where the user asked that an unreachable lake raises."""
+        return self._client.settings.on_unavailable == "raise"
+
+    @property
+    def is_behind(self) -> bool:
+        """True while something waits to be sent."""
+        return bool(self._backlog or self.dropped)
+
+    def offer(self, op: Op[A]) -> A | None:
+        """What `op` answers, or null: then it was refused and told, or waits for the end of the run."""
+        if self._backlog:
+            self.keep(op)
+            return None
+        try:
+            return self._client.call(op, timeout=self.wait_s)
+        except (TransientNetworkError, ServerError, AuthError) as error:
+            self.postpone(op, error)
+        except DatlakeError as error:
+            self.refused(op, error)
+        return None
+
+    def postpone(self, op: Op[A], error: DatlakeError) -> None:
+        """Keeps `op` for the end of the run; raises `error` where the user asked for that."""
+        if self.raises:
+            raise error
+        if self.away is None:
+            self.warn(f"the lake cannot be reached, the job goes on: {error.message}")
+        self.away = error.message
+        self.keep(op)
+
+    def keep(self, op: Op[A]) -> None:
+        """Puts `op` behind what waits already."""
+        if len(self._backlog) >= BACKLOG_OPERATIONS:
+            self.dropped += 1
+            return
+        self._backlog.append(op)
+
+    def catch_up(self) -> bool:
+        """True once everything that waited is sent; stops at the first that still cannot be."""
+        while self._backlog:
+            op = self._backlog[0]
+            try:
+                self._client.call(op, timeout=EXIT_PATIENCE_S)
+            except (TransientNetworkError, ServerError, AuthError) as error:
+                self.away = error.message
+                return False
+            except DatlakeError as error:
+                self.refused(op, error)
+            self._backlog.pop(0)
+        self.away = None
+        return not self.dropped
+
+    def refused(self, op: Op[A], error: DatlakeError) -> None:
+        """Tells that the lake said no to `op`; raises `error` where the user asked for that."""
+        if self.raises:
+            raise error
+        self.warn(f"{type(op).__name__} was refused: {error.message}")
+
+    def warn(self, text: str) -> None:
+        """Tells `text` once, to the `datlake` logger and on the card."""
+        if text in self._told:
+            return
+        self._told.add(text)
+        self.warnings.append(text)
+        logger().warning("%s (run %s)", text, self._run_id)
+
+
+def logger() -> Logger:
+    """The `datlake` logger; logging is imported at its first use, as most jobs have it by then."""
+    from logging import getLogger
+
+    return getLogger("datlake")
+
+
+if TYPE_CHECKING:
+    from logging import Logger

@@ -1,0 +1,449 @@
+"""What a `JobContext` keeps of its run and does with it: start, inputs, outputs, events, log, attachments, end.
+
+Everything here that talks to a lake goes through the `Recorder`, but for reads and registrations, which raise.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, TypedDict, cast
+
+import msgspec
+
+from datlake_sdk import _calls as calls
+from datlake_sdk._attachments import Attachment, figure_file, upload_all, write_temporary
+from datlake_sdk._current import CURRENT
+from datlake_sdk._endings import Outcome, error_of, outcome_of
+from datlake_sdk._events import EventSender
+from datlake_sdk._identity import checked_name, checked_run_id, parent_from_environment
+from datlake_sdk._recorder import EXIT_PATIENCE_S, Recorder, logger
+from datlake_sdk.environment import EnvironmentProbe
+from datlake_sdk.errors import Conflict, DatlakeError, ServerError, TransientNetworkError
+from datlake_sdk.terminal import Card, colour, end_card, speaks, start_line
+from datlake_sdk.wire.ids import artifact_key, run_log_key
+from datlake_sdk.wire.models import DataRef, Run, RunError, Snapshot
+from datlake_sdk.wire.operations import (
+    AddInputs,
+    AddOutputs,
+    CompleteRun,
+    DescribeRun,
+    EventItem,
+    LogEvents,
+    RegisterSnapshot,
+    StartRun,
+)
+from datlake_sdk.wire.times import utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from datlake_sdk.client import DatlakeClient
+    from datlake_sdk.job import JobContext
+    from datlake_sdk.logs.shipment import ProcessLog
+
+# Jobs shorter than this send their environment with their completion, in the same operation.
+DESCRIBE_AFTER_S: Final = 1.0
+ENVIRONMENT_WAIT_S: Final = 0.5
+
+PROBE: Final = EnvironmentProbe()
+
+
+class RegisteredSnapshot(TypedDict):
+    """What `register_snapshot` answers; `version` is null while `deferred`."""
+
+    snapshot_id: str
+    table_name: str
+    namespace: str
+    version: int | None
+    uri: str
+    format: str
+    schema: dict[str, object] | list[object] | None
+    created_at: str
+    run_id: str | None
+    job_name: str | None
+    row_count: int | None
+    size_bytes: int | None
+    metadata: dict[str, object]
+    late: bool
+    deferred: bool
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job was asked to do beside running."""
+
+    metadata: dict[str, object]
+    ship_logs: bool
+    bucket: str
+    log_path: str | None
+    log_level: int | str | None
+    capture_output: bool
+    heartbeat_interval_s: float | None
+
+
+class RunState:
+    """One run, from before its start until after its end. Owned by one `JobContext`."""
+
+    def __init__(
+        self, client: DatlakeClient, job_name: str, run_id: str | None, namespace: str | None, plan: Plan
+    ) -> None:
+        """Prepares the run; nothing is sent yet. Raises `InvalidRequest` for an id or namespace that cannot be one."""
+        self.client = client
+        self.job_name = job_name
+        self.run_id = checked_run_id(run_id)
+        self.namespace = checked_name(namespace or client.settings.namespace, "namespace")
+        self.parent_run_id: str | None = None
+        self.around: JobContext | None = None
+        self.state: str = "new"
+        self.recorder = Recorder(client, self.run_id)
+        self._plan = plan
+        self._events = EventSender(self._send_events)
+        self._attachments: list[Attachment] = []
+        self._inputs: list[tuple[str, int | None]] = []
+        self._outputs: list[tuple[str, int | None, int | None, int | None]] = []
+        self._log: ProcessLog | None = None
+        self._ended = threading.Event()
+        self._described = False
+        self._answer: Run | None = None
+        self._ending = threading.Lock()
+        self._clock_started = 0.0
+
+    @property
+    def is_disabled(self) -> bool:
+        """True where nothing is to be recorded."""
+        return self.client.settings.disabled
+
+    # --- beginning ----------------------------------------------------------------------------------------------------
+
+    def open(self, owner: JobContext, parent: JobContext | str | None) -> None:
+        """Finds the parent and begins to capture the log; touches no lake."""
+        if self.state != "new":
+            message = (
+                f"run {self.run_id} of job {self.job_name!r} was started before; make a new JobContext for a new run"
+            )
+            raise RuntimeError(message)
+        self._find_parent(parent)
+        self.state = "running"
+        self._clock_started = time.monotonic()
+        if self._plan.ship_logs and self._plan.log_path is None and not self.is_disabled:
+            self._capture_log(owner)
+
+    def start(self, url: str | None) -> None:
+        """Sends the start. Never raises, unless the user asked for that."""
+        if self.is_disabled:
+            return
+        PROBE.start()
+        op = StartRun(
+            namespace=self.namespace,
+            job_name=self.job_name,
+            run_id=self.run_id,
+            metadata=calls.plain(self._plan.metadata),
+            parent_run_id=self.parent_run_id,
+            started_at=utc_now(),
+            heartbeat_interval_s=self._plan.heartbeat_interval_s,
+        )
+        self.recorder.offer(op)
+        threading.Thread(target=self._describe_later, name="datlake-describe", daemon=True).start()
+        logger().info("run %s of job %s started", self.run_id, self.job_name)
+        if speaks(sys.stderr, os.environ):
+            _say(start_line(self.job_name, self.run_id, url, coloured=colour(sys.stderr, os.environ)))
+
+    def _find_parent(self, parent: JobContext | str | None) -> None:
+        if isinstance(parent, str):
+            self.parent_run_id = checked_run_id(parent)
+        elif parent is None:
+            self.parent_run_id = parent_from_environment()
+        else:
+            self.around = parent
+            if _place(parent.client) == _place(self.client):  # else it is a run that this lake knows nothing of
+                self.parent_run_id = parent.run_id
+
+    def _capture_log(self, owner: JobContext) -> None:
+        from datlake_sdk.logs.shipment import ProcessLog
+
+        def accepts() -> bool:
+            current = CURRENT.get()
+            return current is None or current.is_within(owner)
+
+        plan = self._plan
+        try:
+            self._log = ProcessLog.begin(
+                self.run_id, self.job_name, accepts, plan.log_level, capture_output=plan.capture_output
+            )
+        except OSError as error:
+            self.recorder.warn(f"the log is not captured: no file can be made for it ({error.strerror})")
+
+    def _describe_later(self) -> None:
+        if self._ended.wait(DESCRIBE_AFTER_S):
+            return
+        environment = PROBE.result(EXIT_PATIENCE_S)
+        if environment is None or self._ended.is_set() or self.recorder.is_behind:
+            return
+        op = DescribeRun(
+            namespace=self.namespace,
+            job_name=self.job_name,
+            run_id=self.run_id,
+            environment=calls.plain(environment),
+            described_at=utc_now(),
+        )
+        with suppress(DatlakeError):  # the completion carries it then
+            self.client.call(op)
+            self._described = True
+
+    # --- inputs and outputs -------------------------------------------------------------------------------------------
+
+    def saw_input(self, snapshot: Snapshot) -> None:
+        """Records that this snapshot is read."""
+        pinned = DataRef(table_name=snapshot.table_name, namespace=snapshot.namespace, snapshot_id=snapshot.snapshot_id)
+        self._inputs.append((snapshot.table_name, snapshot.version))
+        self.add(AddInputs, [pinned])
+
+    def add(self, kind: type[AddInputs | AddOutputs], items: list[DataRef]) -> None:
+        """Records inputs or outputs. Never raises, unless the user asked for that."""
+        if self.is_disabled or not items:
+            return
+        op = kind(namespace=self.namespace, job_name=self.job_name, run_id=self.run_id, items=items, added_at=utc_now())
+        run = self.recorder.offer(op)
+        shown = [item.table_name or item.uri or "" for item in items if item.snapshot_id is None]
+        if kind is AddInputs:
+            self._inputs.extend((name, _version_in(run, name)) for name in shown)
+        else:
+            self._outputs.extend((name, None, None, None) for name in shown)
+
+    def register(self, op: RegisterSnapshot) -> RegisteredSnapshot:
+        """Registers an output, or keeps the registration for the end of the run where that is allowed."""
+        if self.is_disabled:
+            return _deferred(op)
+        if self.recorder.is_behind and op.expected_version is None:
+            self.recorder.keep(op)
+            return self._registered(_deferred(op))
+        try:
+            timeout = None if op.expected_version is not None else self.recorder.wait_s
+            return self._registered(_answered(self.client.call(op, timeout=timeout)))
+        except (TransientNetworkError, ServerError) as error:
+            if op.expected_version is not None:
+                raise
+            self.recorder.postpone(op, error)
+            return self._registered(_deferred(op))
+
+    def _registered(self, answer: RegisteredSnapshot) -> RegisteredSnapshot:
+        self._outputs.append((answer["table_name"], answer["version"], answer["row_count"], answer["size_bytes"]))
+        return answer
+
+    # --- telling ------------------------------------------------------------------------------------------------------
+
+    def log_event(self, event_type: str, data: Mapping[str, object] | None) -> None:
+        """Queues an event."""
+        if self.is_disabled or self.state != "running":
+            if not self.is_disabled:
+                self.recorder.warn("events were logged before the run began or after it ended; they are not kept")
+            return
+        item = EventItem(
+            event_type=_event_type(event_type),
+            data=calls.plain(data),
+            job_name=self.job_name,
+            run_id=self.run_id,
+            event_id=calls.new_id(),
+            created_at=utc_now(),
+        )
+        self._events.put(item)
+
+    def attach(self, path: str, name: str, kind: str) -> None:
+        """Marks a file for upload."""
+        key = artifact_key(self.job_name, self.run_id, name)
+        self._attachments.append(Attachment(os.path.abspath(path), key, name, kind))
+
+    def attach_bytes(self, name: str, data: bytes, kind: str) -> None:
+        """Keeps bytes for upload."""
+        try:
+            self._keep(write_temporary(data), name, kind)
+        except OSError as error:
+            self.recorder.warn(f"{kind} {name!r} was not kept: {error.strerror}")
+
+    def attach_json(self, name: str, value: object) -> None:
+        """Keeps a value as JSON for upload."""
+        from datlake_sdk.jsonable import jsonable
+
+        self.attach_bytes(name, msgspec.json.format(msgspec.json.encode(jsonable(value))), "json")
+
+    def attach_figure(self, name: str, figure: object) -> None:
+        """Keeps a figure for upload."""
+        try:
+            path, kind = figure_file(figure)
+            self._keep(path, name, kind)
+        except Exception as error:  # noqa: BLE001 -- a plotting library may raise anything, and the job comes first
+            self.recorder.warn(f"figure {name!r} was not kept: {error}")
+
+    def _keep(self, path: str, name: str, kind: str) -> None:
+        key = artifact_key(self.job_name, self.run_id, name)
+        self._attachments.append(Attachment(path, key, name, kind, is_ours=True))
+
+    def _send_events(self, batch: list[EventItem]) -> int:
+        results = self.client.call(LogEvents(events=batch, namespace=self.namespace))
+        return len(results.items) - results.accepted
+
+    # --- end ----------------------------------------------------------------------------------------------------------
+
+    def end(self, error: BaseException | None, url: str | None) -> None:
+        """Ends the run as `error`, which left the block, says. Never raises over the user's exception."""
+        outcome = outcome_of(error)
+        try:
+            self.complete(outcome, None, url, error if outcome != "completed" else None)
+        except DatlakeError:
+            if error is None:  # only where the user asked for it (`on_unavailable` is `raise`)
+                raise
+
+    def complete(
+        self,
+        outcome: Outcome,
+        extra: Mapping[str, object] | None,
+        url: str | None,
+        error: BaseException | None = None,
+    ) -> Run | None:
+        """Ends the run once; later calls answer what the first did."""
+        with self._ending:
+            if self.state == "running":
+                self.state = outcome
+                self._ended.set()
+                self._finish(outcome, calls.plain(extra), url, error)
+        return self._answer
+
+    def _finish(self, outcome: Outcome, extra: dict[str, object], url: str | None, error: BaseException | None) -> None:
+        ended_at = utc_now()
+        try:
+            log = self._end_log(error)
+            told = None if error is None else error_of(error)
+            if not self.is_disabled:
+                self._deliver(outcome, extra, told, ended_at, log)
+                self._say_goodbye(outcome, told, url)
+        except DatlakeError:
+            raise
+        except Exception as broken:
+            # The job's end is no place for our mistakes: told, and the job goes on.
+            self.recorder.warn(f"the end of the run was not recorded: {type(broken).__name__}: {broken}")
+            if self.recorder.raises:
+                raise
+
+    def _end_log(self, error: BaseException | None) -> Attachment | None:
+        log, self._log = self._log, None
+        key = run_log_key(self.job_name, self.run_id)
+        if log is not None:
+            path = log.end(error)
+            if log.lines_lost:
+                self.recorder.warn(f"{log.lines_lost} lines of the log were not kept")
+            return Attachment(path, key, "run.log", "log", is_ours=True)
+        if self._plan.ship_logs and self._plan.log_path is not None:
+            return Attachment(os.path.abspath(self._plan.log_path), key, "run.log", "log")
+        return None
+
+    def _deliver(
+        self,
+        outcome: Outcome,
+        extra: dict[str, object],
+        error: RunError | None,
+        ended_at: datetime,
+        log: Attachment | None,
+    ) -> None:
+        recorder = self.recorder
+        reachable = recorder.catch_up()
+        self._events.drain(EXIT_PATIENCE_S if reachable else 0)
+        if self._events.lost:
+            recorder.warn(f"{self._events.lost} events were not delivered: {self._events.why or 'the queue was full'}")
+        files = [log, *self._attachments] if log else self._attachments
+        bucket = self._plan.bucket
+        artifacts = upload_all(self.client, recorder, bucket, files, EXIT_PATIENCE_S, reachable=reachable)
+        if not reachable:
+            return
+        environment = None if self._described else PROBE.result(ENVIRONMENT_WAIT_S)
+        op = CompleteRun(
+            namespace=self.namespace,
+            job_name=self.job_name,
+            run_id=self.run_id,
+            success=outcome == "completed",
+            aborted=outcome == "aborted",
+            error=error,
+            metadata=extra,
+            environment=calls.plain(environment),
+            artifacts=artifacts,
+            ended_at=ended_at,
+        )
+        self._answer = self._send_end(op)
+
+    def _send_end(self, op: CompleteRun) -> Run | None:
+        try:
+            return self.client.call(op, timeout=EXIT_PATIENCE_S)
+        except Conflict as error:
+            self.recorder.warn(error.message)
+        except DatlakeError as error:
+            self.recorder.postpone(op, error)
+        return None
+
+    def _say_goodbye(self, outcome: Outcome, error: RunError | None, url: str | None) -> None:
+        recorded = not self.recorder.is_behind
+        logger().info(
+            "run %s of job %s %s, %s", self.run_id, self.job_name, outcome, "recorded" if recorded else "NOT recorded"
+        )
+        if not speaks(sys.stderr, os.environ):
+            return
+        card = Card(
+            job_name=self.job_name,
+            run_id=self.run_id,
+            url=url,
+            state=outcome,
+            duration_s=time.monotonic() - self._clock_started,
+            inputs=self._inputs,
+            outputs=self._outputs,
+            warnings=self.recorder.warnings,
+            recorded=recorded,
+            error=None if error is None else f"{error.type}: {error.message}",
+            not_recorded_because=self.recorder.away,
+        )
+        _say(end_card(card, coloured=colour(sys.stderr, os.environ)))
+
+
+def _answered(snapshot: Snapshot) -> RegisteredSnapshot:
+    return cast("RegisteredSnapshot", msgspec.to_builtins(snapshot) | {"deferred": False})
+
+
+def _deferred(op: RegisterSnapshot) -> RegisteredSnapshot:
+    return RegisteredSnapshot(
+        snapshot_id=op.snapshot_id or "",
+        table_name=op.table_name,
+        namespace=op.namespace,
+        version=None,
+        uri=op.uri,
+        format=op.format,
+        schema=op.schema,
+        created_at=cast("str", msgspec.to_builtins(op.created_at)),
+        run_id=op.run_id,
+        job_name=op.job_name,
+        row_count=op.row_count,
+        size_bytes=op.size_bytes,
+        metadata=op.metadata,
+        late=False,
+        deferred=True,
+    )
+
+
+def _version_in(run: Run | None, name: str) -> int | None:
+    found = [data.version for data in run.inputs if data.table_name == name] if run is not None else []
+    return found[-1] if found else None
+
+
+def _event_type(text: str) -> str:
+    shown = "".join(char if char.isprintable() else " " for char in str(text))[:256].strip()
+    return shown or "event"
+
+
+def _place(client: DatlakeClient) -> tuple[str | None, str]:
+    return client.settings.api_url, client.settings.home
+
+
+def _say(text: str) -> None:
+    with suppress(OSError, ValueError):  # a closed or broken stderr is no reason to fail
+        sys.stderr.write(text)
+        sys.stderr.flush()

@@ -1,0 +1,479 @@
+"""The explicit client: one method per operation, each a line. It owns its transport; calls always raise their errors."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from datlake_sdk._lazy import LazyModule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+    from types import TracebackType
+    from typing import Literal, Self, TypedDict, TypeVar, Unpack
+
+    from datlake_sdk import _calls as calls
+    from datlake_sdk.paging import Paged
+    from datlake_sdk.settings import Settings
+    from datlake_sdk.transport.base import Transport
+    from datlake_sdk.wire import operations as ops
+    from datlake_sdk.wire.models import (
+        Artifact,
+        DataRef,
+        Direction,
+        Event,
+        EventResults,
+        Graph,
+        Job,
+        LakeObject,
+        Namespace,
+        NodeKind,
+        Page,
+        Run,
+        RunDiff,
+        RunError,
+        RunState,
+        ServerConfig,
+        Snapshot,
+        Table,
+    )
+
+    A = TypeVar("A")
+    T = TypeVar("T")
+    When = datetime | str
+
+    class Call(TypedDict, total=False):
+        """What every call takes beside its own arguments."""
+
+        namespace: str | None
+        api_key: str | None
+        request_id: str | None
+        timeout: float | None
+else:
+    ops = LazyModule("datlake_sdk.wire.operations")
+    calls = LazyModule("datlake_sdk._calls")
+
+__all__ = ["DatlakeClient"]
+
+
+class DatlakeClient:
+    """Talks to a lake: a server's (`http(s)://…`) or the embedded one in a folder (a path, or nothing at all).
+
+    Safe to share between threads and to use after a fork. Every method also takes `namespace=`, `api_key=` (a token for
+    this call), `request_id=` (sent as `X-Request-Id`) and `timeout=` (seconds in all, retries included). Every method
+    blocks, and raises the errors of `datlake_sdk.errors`.
+    """
+
+    def __init__(
+        self,
+        base_url: str | os.PathLike[str] | None = None,
+        api_key: str | None = None,
+        *,
+        namespace: str | None = None,
+        timeout: float | None = None,
+        home: str | os.PathLike[str] | None = None,
+        artifact_bucket: str | None = None,
+        on_unavailable: Literal["defer", "raise"] | None = None,
+        disabled: bool | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        """Reads the settings once; opens nothing. `timeout` is in seconds. Raises `ConfigError` for unusable settings."""
+        from datlake_sdk.settings import load_settings
+
+        self._settings = load_settings(
+            {
+                "api_url": None if base_url is None else os.fspath(base_url),
+                "api_key": api_key,
+                "namespace": namespace,
+                "timeout_s": timeout,
+                "home": None if home is None else os.fspath(home),
+                "artifact_bucket": artifact_bucket,
+                "on_unavailable": on_unavailable,
+                "disabled": disabled,
+            }
+        ).settings
+        self._given = transport
+        self._made: Transport | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
+
+    @property
+    def base_url(self) -> str | None:
+        """The server's address; null for an embedded lake."""
+        return calls.server_address(self._settings)
+
+    def close(self) -> None:
+        """Closes connections and files that this client opened; a transport that was passed in stays open."""
+        made, self._made = self._made, None
+        if made is not None:
+            made.close()
+
+    def __enter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes the client."""
+        self.close()
+
+    # --- runs ---------------------------------------------------------------------------------------------------------
+
+    def start_run(
+        self,
+        job_name: str,
+        *,
+        run_id: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+        parent_run_id: str | None = None,
+        started_at: When | None = None,
+        environment: Mapping[str, object] | None = None,
+        heartbeat_interval_s: float | None = None,
+        **call: Unpack[Call],
+    ) -> Run:
+        """The run, started; the same `run_id` again gives the same run."""
+        op = ops.StartRun(
+            job_name=job_name,
+            run_id=run_id or calls.new_id(),
+            metadata=calls.plain(metadata),
+            parent_run_id=parent_run_id,
+            started_at=calls.time_of(started_at) or calls.utc_now(),
+            environment=calls.plain(environment),
+            heartbeat_interval_s=heartbeat_interval_s,
+            namespace=self._scope(call),
+        )
+        return self._call(op, call)
+
+    def describe_run(
+        self,
+        job_name: str,
+        run_id: str,
+        *,
+        metadata: Mapping[str, object] | None = None,
+        environment: Mapping[str, object] | None = None,
+        **call: Unpack[Call],
+    ) -> Run:
+        """The run with these keys added to its metadata and environment."""
+        op = ops.DescribeRun(
+            job_name=job_name,
+            run_id=run_id,
+            metadata=calls.plain(metadata),
+            environment=calls.plain(environment),
+            described_at=calls.utc_now(),
+            namespace=self._scope(call),
+        )
+        return self._call(op, call)
+
+    def complete_run(
+        self,
+        job_name: str,
+        run_id: str,
+        success: bool = True,
+        *,
+        aborted: bool = False,
+        error: RunError | None = None,
+        metadata: Mapping[str, object] | None = None,
+        environment: Mapping[str, object] | None = None,
+        artifacts: Sequence[Artifact] = (),
+        ended_at: When | None = None,
+        **call: Unpack[Call],
+    ) -> Run:
+        """The run, ended. Raises `Conflict` (`run_already_ended`) if it shows another outcome, which is recorded too."""
+        op = ops.CompleteRun(
+            job_name=job_name,
+            run_id=run_id,
+            success=success,
+            aborted=aborted,
+            error=error,
+            metadata=calls.plain(metadata),
+            environment=calls.plain(environment),
+            artifacts=list(artifacts),
+            ended_at=calls.time_of(ended_at) or calls.utc_now(),
+            namespace=self._scope(call),
+        )
+        return self._call(op, call)
+
+    def add_inputs(self, job_name: str, run_id: str, items: Sequence[DataRef | str], **call: Unpack[Call]) -> Run:
+        """The run with these inputs: tables by name, anything else by URI (text with `://`)."""
+        refs = [calls.data_ref(item) for item in items]
+        op = ops.AddInputs(
+            job_name=job_name, run_id=run_id, items=refs, added_at=calls.utc_now(), namespace=self._scope(call)
+        )
+        return self._call(op, call)
+
+    def add_outputs(self, job_name: str, run_id: str, items: Sequence[DataRef | str], **call: Unpack[Call]) -> Run:
+        """The run with these outputs, for data that is not registered as a snapshot."""
+        refs = [calls.data_ref(item) for item in items]
+        op = ops.AddOutputs(
+            job_name=job_name, run_id=run_id, items=refs, added_at=calls.utc_now(), namespace=self._scope(call)
+        )
+        return self._call(op, call)
+
+    def get_run(self, run_id: str, *, job_name: str | None = None, **call: Unpack[Call]) -> Run:
+        """The run of that id."""
+        return self._call(ops.GetRun(run_id=run_id, job_name=job_name, namespace=self._scope(call)), call)
+
+    def list_runs(
+        self,
+        job_name: str | None = None,
+        *,
+        state: RunState | None = None,
+        since: When | None = None,
+        until: When | None = None,
+        parent_run_id: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+        **call: Unpack[Call],
+    ) -> Paged[Run]:
+        """Runs of a job, or of the namespace; the latest start first."""
+        op = ops.ListRuns(
+            job_name=job_name,
+            state=state,
+            since=calls.time_of(since),
+            until=calls.time_of(until),
+            parent_run_id=parent_run_id,
+            limit=limit,
+            cursor=cursor,
+            namespace=self._scope(call),
+        )
+        return self._pages(op, call)
+
+    def diff_runs(self, run_id: str, other: str, **call: Unpack[Call]) -> RunDiff:
+        """In what the two runs differ."""
+        return self._call(ops.DiffRuns(run_id=run_id, other=other, namespace=self._scope(call)), call)
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    def log_event(
+        self,
+        event_type: str,
+        data: Mapping[str, object] | None = None,
+        *,
+        job_name: str | None = None,
+        run_id: str | None = None,
+        event_id: str | None = None,
+        created_at: When | None = None,
+        **call: Unpack[Call],
+    ) -> Event:
+        """The event, kept; the same `event_id` again gives the event that is kept."""
+        op = ops.LogEvent(
+            event_type=event_type,
+            data=calls.plain(data),
+            job_name=job_name,
+            run_id=run_id,
+            event_id=event_id or calls.new_id(),
+            created_at=calls.time_of(created_at) or calls.utc_now(),
+            namespace=self._scope(call),
+        )
+        return self._call(op, call)
+
+    def log_events(self, events: Sequence[ops.EventItem], **call: Unpack[Call]) -> EventResults:
+        """What became of each of up to 1,000 events."""
+        return self._call(ops.LogEvents(events=list(events), namespace=self._scope(call)), call)
+
+    def events(
+        self,
+        run_id: str,
+        *,
+        event_type: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+        **call: Unpack[Call],
+    ) -> Paged[Event]:
+        """The run's events in the order they were accepted."""
+        op = ops.Events(run_id=run_id, event_type=event_type, limit=limit, cursor=cursor, namespace=self._scope(call))
+        return self._pages(op, call)
+
+    # --- tables and snapshots -----------------------------------------------------------------------------------------
+
+    def register_snapshot(
+        self,
+        table_name: str,
+        uri: str,
+        format: str,  # noqa: A002 -- the plan's name, and what people expect
+        schema: Mapping[str, object] | Sequence[object] | None = None,
+        *,
+        job_name: str | None = None,
+        run_id: str | None = None,
+        snapshot_id: str | None = None,
+        expected_version: int | None = None,
+        row_count: int | None = None,
+        size_bytes: int | None = None,
+        inputs: Sequence[DataRef | str] | None = None,
+        column_lineage: Mapping[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
+        created_at: When | None = None,
+        **call: Unpack[Call],
+    ) -> Snapshot:
+        """The next version of the table. Raises `Conflict` if the table is not at `expected_version` (0: empty)."""
+        op = calls.registration(
+            table_name,
+            uri,
+            format,
+            schema,
+            job_name=job_name,
+            run_id=run_id,
+            snapshot_id=snapshot_id,
+            expected_version=expected_version,
+            row_count=row_count,
+            size_bytes=size_bytes,
+            inputs=inputs,
+            column_lineage=column_lineage,
+            metadata=metadata,
+            created_at=created_at,
+            namespace=self._scope(call),
+        )
+        return self._call(op, call)
+
+    def latest_snapshot(self, table_name: str, *, as_of: When | None = None, **call: Unpack[Call]) -> Snapshot:
+        """The snapshot that readers of the table get, now or as of a moment."""
+        op = ops.LatestSnapshot(table_name=table_name, as_of=calls.time_of(as_of), namespace=self._scope(call))
+        return self._call(op, call)
+
+    def get_table_snapshot(self, table_name: str, version: int | str, **call: Unpack[Call]) -> Snapshot:
+        """The table's snapshot of that version, or of that id."""
+        op = ops.GetTableSnapshot(table_name=table_name, version=str(version), namespace=self._scope(call))
+        return self._call(op, call)
+
+    def get_snapshot(self, snapshot_id: str, **call: Unpack[Call]) -> Snapshot:
+        """The snapshot of that id."""
+        return self._call(ops.GetSnapshot(snapshot_id=snapshot_id, namespace=self._scope(call)), call)
+
+    def list_snapshots(
+        self, table_name: str, *, limit: int = 100, cursor: str | None = None, **call: Unpack[Call]
+    ) -> Paged[Snapshot]:
+        """The table's history, the highest version first."""
+        op = ops.ListSnapshots(table_name=table_name, limit=limit, cursor=cursor, namespace=self._scope(call))
+        return self._pages(op, call)
+
+    def get_table(self, table_name: str, **call: Unpack[Call]) -> Table:
+        """The table of that name."""
+        return self._call(ops.GetTable(table_name=table_name, namespace=self._scope(call)), call)
+
+    def list_tables(self, *, limit: int = 100, cursor: str | None = None, **call: Unpack[Call]) -> Paged[Table]:
+        """The tables of the namespace, by name."""
+        return self._pages(ops.ListTables(limit=limit, cursor=cursor, namespace=self._scope(call)), call)
+
+    def update_table(self, table_name: str, changes: Mapping[str, object], **call: Unpack[Call]) -> Table:
+        """The table with `owner`, `description`, `expected_freshness_s` or `compatibility` changed; null clears."""
+        return self._call(calls.update(ops.UpdateTable, changes, self._scope(call), table_name=table_name), call)
+
+    def resolve_table_uri(self, table_name: str, **call: Unpack[Call]) -> str:
+        """The URI of the table's newest snapshot."""
+        return self.latest_snapshot(table_name, **call).uri
+
+    # --- catalog ------------------------------------------------------------------------------------------------------
+
+    def list_namespaces(self, *, limit: int = 100, cursor: str | None = None, **call: Unpack[Call]) -> Paged[Namespace]:
+        """The namespaces that hold something, by name."""
+        return self._pages(ops.ListNamespaces(limit=limit, cursor=cursor), call)
+
+    def list_jobs(self, *, limit: int = 100, cursor: str | None = None, **call: Unpack[Call]) -> Paged[Job]:
+        """The jobs of the namespace, by name."""
+        return self._pages(ops.ListJobs(limit=limit, cursor=cursor, namespace=self._scope(call)), call)
+
+    def get_job(self, job_name: str, **call: Unpack[Call]) -> Job:
+        """The job of that name."""
+        return self._call(ops.GetJob(job_name=job_name, namespace=self._scope(call)), call)
+
+    def update_job(self, job_name: str, changes: Mapping[str, object], **call: Unpack[Call]) -> Job:
+        """The job with `owner` or `description` changed; null clears."""
+        return self._call(calls.update(ops.UpdateJob, changes, self._scope(call), job_name=job_name), call)
+
+    def lineage(
+        self,
+        name: str | None = None,
+        *,
+        kind: NodeKind | None = None,
+        direction: Direction = "both",
+        depth: int = 4,
+        version: int | None = None,
+        run_id: str | None = None,
+        snapshot_id: str | None = None,
+        level: Literal["table", "run"] | None = None,
+        as_of: When | None = None,
+        max_nodes: int = 250,
+        **call: Unpack[Call],
+    ) -> Graph:
+        """What feeds a table and what it feeds; of a job, run or snapshot where `kind`, or its id, says so.
+
+        `depth` counts edges: table → job → table is 2.
+        """
+        op = ops.Lineage(
+            kind=kind or ("run" if run_id else "snapshot" if snapshot_id else "table"),
+            name=name,
+            version=version,
+            run_id=run_id,
+            snapshot_id=snapshot_id,
+            direction=direction,
+            depth=depth,
+            level=level,
+            as_of=calls.time_of(as_of),
+            max_nodes=max_nodes,
+            namespace=self._scope(call),
+        )
+        return self._call(op, call)
+
+    def get_config(self, **call: Unpack[Call]) -> ServerConfig:
+        """What the lake is and takes."""
+        return self._call(ops.GetConfig(), call)
+
+    # --- objects ------------------------------------------------------------------------------------------------------
+
+    def upload_object(
+        self, bucket: str, object_name: str, file_path: str | os.PathLike[str], **call: Unpack[Call]
+    ) -> str:
+        """The URI of the object that now holds the file's bytes, streamed; visible only once it is whole."""
+        return self.put_object(bucket, object_name, file_path, **call).uri
+
+    def put_object(
+        self, bucket: str, object_name: str, file_path: str | os.PathLike[str], **call: Unpack[Call]
+    ) -> LakeObject:
+        """The object that now holds the file's bytes, with its size and sha256."""
+        options = calls.options(self._settings, call)
+        return self._transport().upload(self._scope(call), bucket, object_name, os.fspath(file_path), options)
+
+    def download_object(self, uri: str, path: str | os.PathLike[str], **call: Unpack[Call]) -> str:
+        """The path of the file that now holds the object's bytes; nothing is left there if it fails half-way."""
+        return calls.save(self.read_object(uri, **call), os.fspath(path))
+
+    def read_object(self, uri: str, **call: Unpack[Call]) -> Iterator[bytes]:
+        """The object's bytes, a chunk at a time. `uri` is `datlake://bucket/object`."""
+        bucket, name = calls.object_of(uri)
+        return self._transport().download(self._scope(call), bucket, name, calls.options(self._settings, call))
+
+    def list_objects(
+        self, bucket: str, *, prefix: str = "", limit: int = 100, cursor: str | None = None, **call: Unpack[Call]
+    ) -> Paged[LakeObject]:
+        """The bucket's objects whose names begin with `prefix`, by name."""
+        op = ops.ListObjects(bucket=bucket, prefix=prefix, limit=limit, cursor=cursor, namespace=self._scope(call))
+        return self._pages(op, call)
+
+    # --- how a call goes ----------------------------------------------------------------------------------------------
+
+    def call(self, op: ops.Op[A], **call: Unpack[Call]) -> A:
+        """What any operation answers, as it stands."""
+        return self._call(op, call)
+
+    def _call(self, op: ops.Op[A], call: Call) -> A:
+        return calls.send(self._transport(), op, calls.options(self._settings, call))
+
+    def _pages(self, op: ops.Op[Page[T]], call: Call) -> Paged[T]:
+        return calls.pages(op, lambda following: self._call(following, call))
+
+    def _scope(self, call: Call) -> str:
+        return call.get("namespace") or self._settings.namespace
+
+    def _transport(self) -> Transport:
+        if self._given is not None:
+            return self._given
+        if self._made is None:
+            from datlake_sdk.transport.resolve import transport_for
+
+            self._made = transport_for(self._settings)
+        return self._made

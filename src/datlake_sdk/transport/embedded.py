@@ -1,0 +1,68 @@
+"""The lake in this process: the same `Lake.dispatch` as a server's, no socket. The only file that imports the server."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from datlake_sdk.transport.base import CallOptions
+    from datlake_sdk.wire.models import LakeObject
+    from datlake_sdk.wire.operations import Op
+    from datlake_server.lake import Lake
+
+A = TypeVar("A")
+
+CHUNK_BYTES: Final = 1024 * 1024
+
+
+class EmbeddedTransport:
+    """Calls a lake in a folder. The folder is opened, and made if need be, at the first call."""
+
+    def __init__(self, home: str) -> None:
+        """Will use the lake in the folder `home`."""
+        self._home = home
+        self._lake: Lake | None = None
+        self._opening = threading.Lock()
+
+    def call(self, op: Op[A], options: CallOptions) -> A:
+        """What `op` answers; a write is on the disk when this returns."""
+        from datlake_server.caller import Caller
+
+        return self._open().dispatch(op, Caller(key=op.key, request_id=options.request_id))
+
+    def upload(self, namespace: str, bucket: str, object_name: str, path: str, options: CallOptions) -> LakeObject:
+        """The object that now holds the bytes of the file `path`."""
+        upload = self._open().begin_upload(namespace, bucket, object_name)
+        try:
+            with open(path, "rb", buffering=0) as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    upload.write(chunk)
+            return upload.commit()
+        finally:
+            upload.abort()
+
+    def download(self, namespace: str, bucket: str, object_name: str, options: CallOptions) -> Iterator[bytes]:
+        """The bytes of the object, a chunk at a time."""
+        _, path = self._open().find_object(namespace, bucket, object_name)
+        with open(path, "rb", buffering=0) as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+
+    def close(self) -> None:
+        """Lets go of the lake."""
+        with self._opening:
+            lake, self._lake = self._lake, None
+        if lake is not None:
+            lake.close()
+
+    def _open(self) -> Lake:
+        if self._lake is None:
+            from datlake_server.lake import Lake
+
+            with self._opening:
+                if self._lake is None:
+                    self._lake = Lake.open(self._home)
+        return self._lake
