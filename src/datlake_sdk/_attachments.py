@@ -1,4 +1,4 @@
-"""What a job attaches: remembered while it runs, uploaded and linked when it completes. A failure is told, never fatal."""
+"""What a job attaches: kept while it runs, uploaded and linked at its completion. A failure is told, not fatal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Attachment:
 
 @runtime_checkable
 class _SavesFigure(Protocol):
-    def savefig(self, path: str, *, format: str) -> object: ...
+    def savefig(self, path: str, *, format: str) -> object: ...  # noqa: A002 -- matplotlib's name
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import unquote
 
 from msgspec import structs
@@ -26,19 +26,18 @@ if TYPE_CHECKING:
     from datlake_sdk.client import Call
     from datlake_sdk.settings import Settings
     from datlake_sdk.transport.base import Transport
-    from datlake_sdk.wire.models import Page
+    from datlake_sdk.wire.models import Page, Schema
 
 A = TypeVar("A")
 T = TypeVar("T")
-O = TypeVar("O", bound=Op[Any])
+OpT = TypeVar("OpT", bound=Op[Any])
 
 __all__ = ["new_id", "utc_now"]
 
 
 def plain(values: Mapping[str, object] | None) -> dict[str, object]:
     """The user's values as JSON can hold them; a new dict."""
-    found = jsonable(dict(values)) if values else {}
-    return found if isinstance(found, dict) else {"value": found}
+    return cast("dict[str, object]", jsonable(dict(values))) if values else {}
 
 
 def time_of(value: datetime | str | None) -> datetime | None:
@@ -95,12 +94,11 @@ def registration(
     """The registration of a snapshot, its id minted here so that it can be sent any number of times."""
     from datlake_sdk.redaction import redact_uri
 
-    given = None if schema is None else jsonable(dict(schema.items()) if hasattr(schema, "items") else list(schema))
     return RegisterSnapshot(
         table_name=table_name,
         uri=redact_uri(uri) if "://" in uri else uri,
         format=format,
-        schema=given if isinstance(given, (dict, list)) else None,
+        schema=None if schema is None else cast("Schema", jsonable(schema)),
         job_name=job_name,
         run_id=run_id,
         snapshot_id=snapshot_id or new_id(),
@@ -115,7 +113,7 @@ def registration(
     )
 
 
-def update(kind: type[O], changes: Mapping[str, object], namespace: str, **names: str) -> O:
+def update(kind: type[OpT], changes: Mapping[str, object], namespace: str, **names: str) -> OpT:
     """The update operation that makes `changes`. Raises `InvalidRequest` for a field it does not have."""
     known = set(kind.__struct_fields__) - {"namespace", *names}
     if unknown := sorted(set(changes) - known):

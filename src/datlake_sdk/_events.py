@@ -49,7 +49,7 @@ class EventSender:
         return True
 
     def drain(self, patience_s: float) -> None:
-        """Returns when all is sent, or nothing moved for `patience_s` seconds; what is left then is lost and counted."""
+        """Returns when all is sent, or nothing moved for `patience_s` seconds; what is left then is counted as lost."""
         if self._pid != os.getpid():
             self._begin()
         with self._changed:

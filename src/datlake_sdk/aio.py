@@ -20,7 +20,7 @@ __all__ = ["AsyncDatlakeClient", "AsyncJob", "AsyncPaged"]
 
 
 class AsyncJob:
-    """What `async with JobContext(...)` hands out: network methods are awaitable, telling ones are not, as they never wait."""
+    """What `async with JobContext(...)` hands out: network methods are awaitable, those that never wait are not."""
 
     def __init__(self, job: JobContext) -> None:
         """Wraps `job`, which stays at hand as `sync`."""
@@ -76,7 +76,7 @@ class AsyncJob:
         self,
         table_name: str,
         uri: str,
-        format: str,
+        format: str,  # noqa: A002 -- the plan's name, and what people expect
         schema: Mapping[str, object] | Sequence[object] | None = None,
         *,
         expected_version: int | None = None,
@@ -103,7 +103,7 @@ class AsyncJob:
         )
 
     async def add_input(self, *items: str | os.PathLike[str] | DataRef) -> None:
-        """The run has these inputs: tables by name (their newest snapshot), anything else by URI or path. Never raises."""
+        """The run has these inputs: tables by name (newest snapshot), anything else by URI or path. Never raises."""
         return await offload(lambda: self.sync.add_input(*items))
 
     async def add_output(self, *items: str | os.PathLike[str] | DataRef) -> None:

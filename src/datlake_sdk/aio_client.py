@@ -183,7 +183,7 @@ class AsyncDatlakeClient:
         ended_at: When | None = None,
         **call: Unpack[Call],
     ) -> Run:
-        """The run, ended. Raises `Conflict` (`run_already_ended`) if it shows another outcome, which is recorded too."""
+        """The run, ended. Raises `Conflict` (`run_already_ended`) if it shows another outcome; this one is kept too."""
         return await offload(
             lambda: self.sync.complete_run(
                 job_name,
@@ -285,7 +285,7 @@ class AsyncDatlakeClient:
         self,
         table_name: str,
         uri: str,
-        format: str,
+        format: str,  # noqa: A002 -- the plan's name, and what people expect
         schema: Mapping[str, object] | Sequence[object] | None = None,
         *,
         job_name: str | None = None,

@@ -1,4 +1,4 @@
-"""The explicit client: one method per operation, each a line. It owns its transport; calls always raise their errors."""
+"""The explicit client: one method per operation. It owns the transport it made; calls always raise their errors."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class DatlakeClient:
         disabled: bool | None = None,
         transport: Transport | None = None,
     ) -> None:
-        """Reads the settings once; opens nothing. `timeout` is in seconds. Raises `ConfigError` for unusable settings."""
+        """Reads the settings once; opens nothing. `timeout` is in seconds. Raises `ConfigError` for unusable ones."""
         from datlake_sdk.settings import load_settings
 
         self._settings = load_settings(
@@ -183,7 +183,7 @@ class DatlakeClient:
         ended_at: When | None = None,
         **call: Unpack[Call],
     ) -> Run:
-        """The run, ended. Raises `Conflict` (`run_already_ended`) if it shows another outcome, which is recorded too."""
+        """The run, ended. Raises `Conflict` (`run_already_ended`) if it shows another outcome; this one is kept too."""
         op = ops.CompleteRun(
             job_name=job_name,
             run_id=run_id,

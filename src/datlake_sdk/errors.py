@@ -30,9 +30,9 @@ __all__ = [
 class DatlakeError(Exception):
     """Something Datlake could not do.
 
-    `code` is stable and meant for programs, `status` is the HTTP status (`None` when no answer came), `request_id` finds
-    the call in the server's log, `run_id` names the run it belonged to, `retryable` tells whether the same call may pass
-    later unchanged.
+    `code` is stable and meant for programs, `status` is the HTTP status (`None` when no answer came), `request_id`
+    finds the call in the server's log, `run_id` names the run it belonged to, `retryable` tells whether the same call
+    may pass later unchanged.
     """
 
     default_code = "error"

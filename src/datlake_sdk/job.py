@@ -1,13 +1,14 @@
 """A run as a `with` block. It owns the run's inputs, outputs, log and attachments, and nothing else.
 
-Recording never changes the job: what cannot be recorded is told on the `datlake` logger and on the card. Only reads that
-need an answer, and `register_snapshot` where it is refused, raise.
+Recording never changes the job: what cannot be recorded is told on the `datlake` logger and on the card. Only reads
+that need an answer, and `register_snapshot` where it is refused, raise.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, cast, overload
 
 from datlake_sdk._current import CURRENT
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextvars import Token
     from types import TracebackType
-    from typing import ParamSpec, Self, TypeVar
+    from typing import ParamSpec, Self, TypedDict, TypeVar, Unpack
 
     from datlake_sdk import _calls as calls
     from datlake_sdk import _identity as identity
@@ -31,6 +32,19 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
     R = TypeVar("R")
+
+    class JobSettings(TypedDict, total=False):
+        """The settings of a `JobContext`, by name."""
+
+        ship_logs: bool | None
+        log_path: str | os.PathLike[str] | None
+        log_level: int | str | None
+        capture_output: bool
+        artifact_bucket: str | None
+        heartbeat_interval_s: float | None
+        parent: JobContext | str | None
+        run_id: str | None
+        namespace: str | None
 else:
     calls = LazyModule("datlake_sdk._calls")
     ops = LazyModule("datlake_sdk.wire.operations")
@@ -43,13 +57,17 @@ __all__ = ["JobContext"]
 class _Start:
     """`JobContext.start("job")` on the class builds and opens; `job.start()` on an instance opens it."""
 
+    def __init__(self, build: Callable[..., JobContext], begin: Callable[[JobContext], JobContext]) -> None:
+        self._build = build
+        self._begin = begin
+
     @overload
     def __get__(self, job: None, owner: type[JobContext]) -> Callable[..., JobContext]: ...
     @overload
     def __get__(self, job: JobContext, owner: type[JobContext]) -> Callable[[], JobContext]: ...
     def __get__(self, job: JobContext | None, owner: type[JobContext]) -> Callable[..., JobContext]:
         """The starter of the class or of the instance."""
-        return _starter(owner) if job is None else job._open_without_with  # noqa: SLF001 -- its own class
+        return partial(self._build, owner) if job is None else partial(self._begin, job)
 
 
 class JobContext:
@@ -60,8 +78,6 @@ class JobContext:
     for the run, `capture_output` adds stdout and stderr). `parent` is a run or its id; without it the run that is open
     around this one. Raises `ConfigError` for unusable settings and `InvalidRequest` for a name that cannot be one.
     """
-
-    start = _Start()
 
     def __init__(
         self,
@@ -197,7 +213,7 @@ class JobContext:
         return self._run.register(op)
 
     def add_input(self, *items: str | os.PathLike[str] | DataRef) -> None:
-        """The run has these inputs: tables by name (their newest snapshot), anything else by URI or path. Never raises."""
+        """The run has these inputs: tables by name (newest snapshot), anything else by URI or path. Never raises."""
         refs = [calls.data_ref(item) for item in items]
         self._run.add(ops.AddInputs, refs)
 
@@ -317,7 +333,7 @@ class JobContext:
             with suppress(ValueError):  # ended in another context than it began in, which still has its own
                 CURRENT.reset(token)
 
-    def _open_without_with(self) -> Self:
+    def _begin(self) -> JobContext:
         """Starts the run; `complete` ends it. What never completes ends as aborted with the process."""
         self._is_bare = True
         self._enter()
@@ -338,16 +354,15 @@ class JobContext:
             job = job._run.around  # noqa: SLF001 -- its own class
         return False
 
-
-def _starter(owner: type[JobContext]) -> Callable[..., JobContext]:
-    def start(
+    @staticmethod
+    def _build(
+        owner: type[JobContext],
         client: DatlakeClient | str | None = None,
         job_name: str | Mapping[str, object] | None = None,
         metadata: Mapping[str, object] | None = None,
-        **settings: object,
+        **settings: Unpack[JobSettings],
     ) -> JobContext:
         """Builds the job and starts its run; `complete` ends it."""
-        build: Callable[..., JobContext] = owner
-        return build(client, job_name, metadata, **settings)._open_without_with()  # noqa: SLF001 -- its own class
+        return owner(client, job_name, metadata, **settings)._begin()  # noqa: SLF001 -- its own class
 
-    return start
+    start = _Start(_build, _begin)

@@ -41,7 +41,7 @@ class Lake:
 
     @classmethod
     def open(cls, home: str, *, clock: Callable[[], int] = now_us) -> Lake:
-        """The lake in the folder `home` (0700), made if it is not there. Raises `ServerError` saying why it cannot be."""
+        """The lake in the folder `home` (0700), made if need be. Raises `ServerError` saying why it cannot be."""
         home = os.path.abspath(os.path.expanduser(home))
         try:
             os.makedirs(home, mode=0o700, exist_ok=True)
@@ -71,7 +71,7 @@ class Lake:
 
         def record(size_bytes: int, digest: str) -> LakeObject:
             return self._store.write(
-                lambda tx: catalog.put_object(tx, namespace, bucket, object_name, size_bytes, digest)
+                lambda tx: catalog.put_object(tx, namespace, bucket, object_name, size_bytes=size_bytes, sha256=digest)
             )
 
         return self._files.begin(record)

@@ -1,4 +1,4 @@
-"""Operations and answers to and from bytes. Coders are built at first use, one per type: each costs about a millisecond."""
+"""Operations and answers to and from bytes. Coders are built at first use: each costs about a millisecond."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def decode_operation(data: bytes) -> Op[object]:
 
 
 def operation_from(values: Mapping[str, object], op_type: type[Op[T]], *, strict: bool = True) -> Op[T]:
-    """An operation from decoded values; `strict=False` also reads numbers and booleans from text, as a query has them."""
+    """An operation from decoded values; `strict=False` also reads numbers and truths from text, as a query has them."""
     try:
         return msgspec.convert(values, op_type, strict=strict)
     except UNREADABLE as error:

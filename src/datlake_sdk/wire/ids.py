@@ -36,7 +36,7 @@ def new_id(now_ms: int | None = None) -> str:
 
 
 def derived_id(*parts: str) -> str:
-    """The same UUIDv8 for the same parts, for ids the caller left out but whose key is known (RFC 9562, section 5.8)."""
+    """The same UUIDv8 for the same parts, for an id that was left out where a key is known (RFC 9562, section 5.8)."""
     digest = sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).digest()[:16]
     value = int.from_bytes(digest, "big") & ~(0xF << 76) & ~(0b11 << 62)
     return _dashed(f"{value | 0x8 << 76 | 0b10 << 62:032x}")

@@ -99,7 +99,7 @@ class Field(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Snapshot(Struct, frozen=True, kw_only=True):
     """One immutable state of a table. `version` counts up by one per table in the order of acceptance.
 
-    `schema`, `column_lineage` and `metadata` come back as they were given; `fields` is what Datlake read from the schema.
+    `schema`, `column_lineage` and `metadata` come back as they were given; `fields` is what Datlake read from it.
     `late` says that a newer snapshot had already been accepted when this one arrived.
     """
 

@@ -1,7 +1,7 @@
 """Every operation of a lake as a value. `OPERATIONS` is the one table that client, routes and OpenAPI are made from.
 
-A class says its HTTP method, path and status (`http`), whether it writes (`writes`), and, by `Op[...]`, what it answers.
-The constructors validate nothing: `codec.checked` does, in the process as over HTTP.
+A class says its HTTP method, path and status (`http`), whether it writes (`writes`) and, by `Op[...]`, what it
+answers. The constructors validate nothing: `codec.checked` does, in the process as over HTTP.
 """
 
 from __future__ import annotations

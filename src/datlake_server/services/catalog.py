@@ -159,7 +159,7 @@ def known_object(tx: Tx, namespace: str, bucket: str, object_name: str) -> LakeO
     return object_of(row)
 
 
-def put_object(tx: Tx, namespace: str, bucket: str, object_name: str, size_bytes: int, sha256: str) -> LakeObject:
+def put_object(tx: Tx, namespace: str, bucket: str, object_name: str, *, size_bytes: int, sha256: str) -> LakeObject:
     """The object, now pointing at the bytes of this digest."""
     tx.do(
         "objects.put",

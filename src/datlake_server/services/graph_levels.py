@@ -1,6 +1,7 @@
 """The two levels that lineage is walked on: tables via jobs, and snapshots via runs.
 
-A place is a key of text: `TABLE` or `TABLE/SNAPSHOT` (numbers and ids as stored); a via is a job's number or a run's id.
+A place is a key of text: `TABLE` or `TABLE/SNAPSHOT` (numbers and ids as stored); a via is a job's number or a run's
+id.
 """
 
 from __future__ import annotations
@@ -50,13 +51,33 @@ class Half(Struct, frozen=True):
 class Level(Protocol):
     """What a walk asks of a level."""
 
-    def steps(self, direction: Direction, ends: Iterable[str]) -> list[Step]: ...
-    def steps_of_via(self, via: str) -> list[Step]: ...
-    def halves(self, places: Iterable[str], vias: Iterable[str]) -> list[Half]: ...
-    def places(self, keys: Iterable[str], hidden: Mapping[tuple[str, str], int]) -> list[GraphNode]: ...
-    def vias(self, keys: Iterable[str], hidden: Mapping[tuple[str, str], int]) -> list[GraphNode]: ...
-    def place_id(self, place: str) -> str: ...
-    def via_id(self, via: str) -> str: ...
+    def steps(self, direction: Direction, ends: Iterable[str]) -> list[Step]:
+        """The steps that lead to `ends` (upstream) or from them (downstream)."""
+        ...
+
+    def steps_of_via(self, via: str) -> list[Step]:
+        """What the job or run reads and writes."""
+        ...
+
+    def halves(self, places: Iterable[str], vias: Iterable[str]) -> list[Half]:
+        """Every drawn edge that touches these."""
+        ...
+
+    def places(self, keys: Iterable[str], hidden: Mapping[tuple[str, str], int]) -> list[GraphNode]:
+        """The nodes of these places."""
+        ...
+
+    def vias(self, keys: Iterable[str], hidden: Mapping[tuple[str, str], int]) -> list[GraphNode]:
+        """The nodes of these jobs or runs."""
+        ...
+
+    def place_id(self, place: str) -> str:
+        """The node id of a place."""
+        ...
+
+    def via_id(self, via: str) -> str:
+        """The node id of a job or run."""
+        ...
 
 
 def no_place(place: str) -> bool:

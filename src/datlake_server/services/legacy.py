@@ -5,7 +5,7 @@ What does not have their shape is plain metadata and stays so.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
@@ -86,7 +86,8 @@ def _registration(run: RunRow, item: _OldData, name: str, uri: str) -> RegisterS
 def _read(items: object, kind: type[T]) -> list[T]:
     if not isinstance(items, list):
         return []
-    return [read for item in items[:_MOST] if (read := _one(item, kind)) is not None]
+    listed = cast("list[object]", items)[:_MOST]
+    return [read for item in listed if (read := _one(item, kind)) is not None]
 
 
 def _one(item: object, kind: type[T]) -> T | None:

@@ -142,7 +142,9 @@ def runs_of(tx: Tx, run_ids: list[str]) -> list[Run]:
     artifacts = _by_run(tx.all(_ArtifactRow, "runs.artifacts", run_ids=wanted))
     endings = _by_run(tx.all(_EndingRow, "runs.endings", run_ids=wanted))
     return [
-        _run(rows[key], tx.now, facets[key], data[key], artifacts[key], endings[key]) for key in run_ids if key in rows
+        _run(rows[key], tx.now, facets=facets[key], data=data[key], artifacts=artifacts[key], endings=endings[key])
+        for key in run_ids
+        if key in rows
     ]
 
 
@@ -188,6 +190,7 @@ def _by_run(rows: list[H]) -> defaultdict[str, list[H]]:
 def _run(
     row: RunRow,
     now: int,
+    *,
     facets: list[_FacetRow],
     data: list[_DataRow],
     artifacts: list[_ArtifactRow],

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from datlake_server.store.base import Tx
 
 A = TypeVar("A")
-O = TypeVar("O", bound="Op[Any]")
+OpT = TypeVar("OpT", bound="Op[Any]")
 
 HANDLERS: dict[type[Op[Any]], Callable[[Tx, Any, Caller], Any]] = {}
 
 
-def handles(op_type: type[O]) -> Callable[[Callable[[Tx, O, Caller], A]], Callable[[Tx, O, Caller], A]]:
+def handles(op_type: type[OpT]) -> Callable[[Callable[[Tx, OpT, Caller], A]], Callable[[Tx, OpT, Caller], A]]:
     """Makes the decorated function the one that answers `op_type`."""
 
-    def register(service: Callable[[Tx, O, Caller], A]) -> Callable[[Tx, O, Caller], A]:
+    def register(service: Callable[[Tx, OpT, Caller], A]) -> Callable[[Tx, OpT, Caller], A]:
         HANDLERS[op_type] = service
         return service
 

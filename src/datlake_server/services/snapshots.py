@@ -1,7 +1,7 @@
 """Snapshots of tables: how the next version is registered, and which one a reader gets.
 
-`version` is the order of acceptance. The latest is the one created last (client time, capped at arrival; ties by id), so
-a write that is delivered late never rolls a table back.
+`version` is the order of acceptance. The latest is the one created last (client time, capped at arrival; ties by id),
+so a write that is delivered late never rolls a table back.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def register(tx: Tx, op: RegisterSnapshot, snapshot_id: str | None, at: int) -> 
     _expect(op, latest)
     if latest is not None and op.expected_version is not None:
         at = max(at, latest.created_at + 1)  # it was made knowing the latest, whatever its host's clock says
-    row = _insert(tx, op, table, (snapshot_id or new_id()).lower(), fingerprint, at, latest)
+    new = (snapshot_id or new_id()).lower()
+    row = _insert(tx, op, table, snapshot_id=new, fingerprint=fingerprint, at=at, latest=latest)
     _record_output(tx, op, row, at)
     return snapshot_of(row)
 
@@ -166,6 +167,7 @@ def _insert(
     tx: Tx,
     op: RegisterSnapshot,
     table: TableRow,
+    *,
     snapshot_id: str,
     fingerprint: str,
     at: int,

@@ -50,7 +50,7 @@ class Store(Protocol):
         ...
 
 
-class Recorded(Exception):  # noqa: N818 -- says what became of the transaction, not that something failed
+class Recorded(Exception):
     """Raised by a service to keep its changes and still answer with `error`."""
 
     def __init__(self, error: DatlakeError) -> None:

@@ -15,7 +15,7 @@ if sys.platform != "win32":
 
 
 class FairLock:
-    """Held by one process of the folder at a time. One thread of a process may use it at once; its owner sees to that."""
+    """Held by one process of the folder at a time. Its owner sees to it that one thread uses it at once."""
 
     def __init__(self, path: str) -> None:
         """Remembers `path`; the files are opened at the first `acquire`."""

@@ -1,3 +1,5 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# apsw's stubs leave the type of a blob open, and with it that of every row.
 """The lake's records in SQLite; the only file that imports apsw.
 
 One writer per process with group commit: whoever holds the commit lock commits for all who wait. Between processes a
