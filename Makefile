@@ -67,7 +67,7 @@ setup: $(VENV)/dev.stamp ## Make .venv with everything pinned, and the package i
 demo: $(VENV)/demo.stamp ## Run the New York weather jobs on an embedded lake and show their lineage
 	@if [ "$(DATLAKE_HOME)" = "$(DEMO_HOME)" ]; then rm -rf "$(DEMO_HOME)"; fi
 	@set -e; unset DATLAKE_API_URL DATLAKE_API_KEY; export DATLAKE_HOME="$(DATLAKE_HOME)"; \
-	$(BIN)/python examples/nyc_weather.py; \
+	$(BIN)/python examples/nyc_weather.py --out "$$DATLAKE_HOME/weather"; \
 	echo; echo '$$ datlake lineage weather_daily'; $(BIN)/datlake lineage weather_daily; \
 	echo; echo "The lake is $$DATLAKE_HOME. Go on from here:"; \
 	echo "  export DATLAKE_HOME='$$DATLAKE_HOME' PATH='$(CURDIR)/$(BIN)':\$$PATH"; \
