@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from msgspec import structs
 
-from datlake_sdk.errors import DatlakeError, InvalidRequest
+from datlake_sdk.errors import ConfigError, DatlakeError, InvalidRequest
 from datlake_sdk.jsonable import jsonable
 from datlake_sdk.paging import Paged
 from datlake_sdk.transport.base import CallOptions
@@ -144,6 +144,13 @@ def send(transport: Transport, op: Op[A], how: CallOptions) -> A:
         error.run_id = error.run_id or getattr(op, "run_id", None)
         error.request_id = error.request_id or how.request_id
         raise
+
+
+def refuse_if_disabled(settings: Settings) -> None:
+    """Returns where recording is on; raises `ConfigError` where the user switched it off."""
+    if settings.disabled:
+        message = "recording is switched off (DATLAKE_DISABLED), so nothing is written; unset it to record"
+        raise ConfigError(message, code="disabled")
 
 
 def pages(op: Op[Page[T]], fetch: Callable[[Op[Page[T]]], Page[T]]) -> Paged[T]:

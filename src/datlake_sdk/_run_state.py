@@ -32,6 +32,7 @@ from datlake_sdk.wire.operations import (
     CompleteRun,
     DescribeRun,
     EventItem,
+    LogEvent,
     LogEvents,
     RegisterSnapshot,
     StartRun,
@@ -147,7 +148,7 @@ class RunState:
             heartbeat_interval_s=self._plan.heartbeat_interval_s,
         )
         self.recorder.offer(op)
-        threading.Thread(target=self._describe_later, name="datlake-describe", daemon=True).start()
+        threading.Thread(target=self._attend, name="datlake-run", daemon=True).start()
         logger().info("run %s of job %s started", self.run_id, self.job_name)
         if speaks(sys.stderr, os.environ):
             _say(start_line(self.job_name, self.run_id, url, coloured=colour(sys.stderr, os.environ)))
@@ -177,9 +178,24 @@ class RunState:
         except OSError as error:
             self.recorder.warn(f"the log is not captured: no file can be made for it ({error.strerror})")
 
-    def _describe_later(self) -> None:
+    def _attend(self) -> None:
+        """Beside a run that lasts: tells where it runs, and gives signs of life where that was asked for."""
         if self._ended.wait(DESCRIBE_AFTER_S):
             return
+        self._describe()
+        interval_s = self._plan.heartbeat_interval_s
+        while interval_s and not self._ended.wait(interval_s):
+            beat = LogEvent(
+                namespace=self.namespace,
+                event_type="heartbeat",
+                job_name=self.job_name,
+                run_id=self.run_id,
+                event_id=calls.new_id(),
+            )
+            with suppress(DatlakeError):  # a late sign of life is worth nothing
+                self.client.call(beat, timeout=min(interval_s, EXIT_PATIENCE_S))
+
+    def _describe(self) -> None:
         environment = PROBE.result(EXIT_PATIENCE_S)
         if environment is None or self._ended.is_set() or self.recorder.is_behind:
             return

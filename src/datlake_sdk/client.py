@@ -435,6 +435,7 @@ class DatlakeClient:
         self, bucket: str, object_name: str, file_path: str | os.PathLike[str], **call: Unpack[Call]
     ) -> LakeObject:
         """The object that now holds the file's bytes, with its size and sha256."""
+        calls.refuse_if_disabled(self._settings)
         options = calls.options(self._settings, call)
         return self._transport().upload(self._scope(call), bucket, object_name, os.fspath(file_path), options)
 
@@ -461,6 +462,8 @@ class DatlakeClient:
         return self._call(op, call)
 
     def _call(self, op: ops.Op[A], call: Call) -> A:
+        if op.writes:
+            calls.refuse_if_disabled(self._settings)
         return calls.send(self._transport(), op, calls.options(self._settings, call))
 
     def _pages(self, op: ops.Op[Page[T]], call: Call) -> Paged[T]:

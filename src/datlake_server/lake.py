@@ -29,6 +29,7 @@ A = TypeVar("A")
 SERVICES: Final[tuple[ModuleType, ...]] = (catalog, diff, events, graph, legacy, lineage, runs, snapshots)
 
 NOBODY: Final = Caller()
+PATIENCE_S: Final = 5.0
 
 
 class Lake:
@@ -54,15 +55,18 @@ class Lake:
         files.sweep()
         return lake
 
-    def dispatch(self, op: Op[A], caller: Caller = NOBODY) -> A:
-        """What `op` answers. A write is on the disk when this returns. Raises the errors of the public tree."""
+    def dispatch(self, op: Op[A], caller: Caller = NOBODY, *, patience_s: float = PATIENCE_S) -> A:
+        """What `op` answers. A write is on the disk when this returns. Raises the errors of the public tree.
+
+        A write waits at most `patience_s` seconds for others who hold the lake.
+        """
         op = codec.checked(op)
         service = HANDLERS[type(op)]
 
         def work(tx: Tx) -> A:
             return cast("A", service(tx, op, caller))
 
-        return self._store.write(work) if op.writes else self._store.read(work)
+        return self._store.write(work, patience_s) if op.writes else self._store.read(work)
 
     def begin_upload(self, namespace: str, bucket: str, object_name: str) -> Upload:
         """An upload that becomes visible as `object_name` when it is committed, and not before."""
@@ -70,9 +74,10 @@ class Lake:
         codec.checked(ListObjects(namespace=namespace, bucket=object_name))  # an object's name is as free as a bucket's
 
         def record(size_bytes: int, digest: str) -> LakeObject:
-            return self._store.write(
-                lambda tx: catalog.put_object(tx, namespace, bucket, object_name, size_bytes=size_bytes, sha256=digest)
-            )
+            def work(tx: Tx) -> LakeObject:
+                return catalog.put_object(tx, namespace, bucket, object_name, size_bytes=size_bytes, sha256=digest)
+
+            return self._store.write(work, PATIENCE_S)
 
         return self._files.begin(record)
 

@@ -31,7 +31,8 @@ class EmbeddedTransport:
         """What `op` answers; a write is on the disk when this returns."""
         from datlake_server.caller import Caller
 
-        return self._open().dispatch(op, Caller(key=op.key, request_id=options.request_id))
+        caller = Caller(key=op.key, request_id=options.request_id)
+        return self._open().dispatch(op, caller, patience_s=options.timeout_s)
 
     def upload(self, namespace: str, bucket: str, object_name: str, path: str, options: CallOptions) -> LakeObject:
         """The object that now holds the bytes of the file `path`; a disk knows no timeout."""

@@ -39,7 +39,7 @@ class _EventRow(msgspec.Struct, frozen=True):
 @handles(LogEvent)
 def log_event(tx: Tx, op: LogEvent, caller: Caller) -> Event:
     """Keeps the event; the same `event_id` again answers the event that is kept."""
-    event_id = op.event_id or (derived_id("event", caller.key) if caller.key else new_id())
+    event_id = op.event_id or (derived_id("event", op.namespace, caller.key) if caller.key else new_id())
     return _accept(tx, op.namespace, op, event_id.lower())
 
 
@@ -67,7 +67,7 @@ def events(tx: Tx, op: Events, caller: Caller) -> Page[Event]:
 
 def _attempt(tx: Tx, op: LogEvents, index: int, caller: Caller) -> EventResult:
     item = op.events[index]
-    event_id = item.event_id or (derived_id("event", caller.key, str(index)) if caller.key else new_id())
+    event_id = item.event_id or (derived_id("event", op.namespace, caller.key, str(index)) if caller.key else new_id())
     try:
         return EventResult(index=index, event_id=_accept(tx, op.namespace, item, event_id.lower()).event_id)
     except DatlakeError as error:

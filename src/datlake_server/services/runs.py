@@ -43,7 +43,7 @@ class _RunPlace(msgspec.Struct, frozen=True):
 @handles(StartRun)
 def start_run(tx: Tx, op: StartRun, caller: Caller) -> Run:
     """Starts the run, or merges into the one that has this id."""
-    run_id = op.run_id or (derived_id("run", caller.key) if caller.key else new_id())
+    run_id = op.run_id or (derived_id("run", op.namespace, op.job_name, caller.key) if caller.key else new_id())
     started = at_most_now(tx, op.started_at)
     row = ensured_run(tx, op.namespace, op.job_name, run_id, started)
     tx.do(

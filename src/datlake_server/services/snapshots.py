@@ -51,7 +51,8 @@ def register_snapshot(tx: Tx, op: RegisterSnapshot, caller: Caller) -> Snapshot:
     if op.run_id is not None and op.job_name is None and tx.one(RunRow, "runs.get", run_id=op.run_id.lower()) is None:
         message = f"run {op.run_id} is not known; name its job as `job_name`"
         raise InvalidRequest(message, code="job_missing", run_id=op.run_id)
-    snapshot_id = op.snapshot_id or (derived_id("snapshot", caller.key) if caller.key else None)
+    derived = derived_id("snapshot", op.namespace, op.table_name, caller.key) if caller.key else None
+    snapshot_id = op.snapshot_id or derived
     return register(tx, op, snapshot_id, at_most_now(tx, op.created_at))
 
 

@@ -37,8 +37,11 @@ class Tx(Protocol):
 class Store(Protocol):
     """A place of records with one writer at a time and readers that do not wait for it."""
 
-    def write(self, work: Callable[[Tx], R]) -> R:
-        """What `work` answers, after its changes are on the disk; nothing of them stays when it raises."""
+    def write(self, work: Callable[[Tx], R], patience_s: float) -> R:
+        """What `work` answers, after its changes are on the disk; nothing of them stays when it raises.
+
+        Raises `ServerError` (`busy`) where others held the lake for `patience_s` seconds.
+        """
         ...
 
     def read(self, work: Callable[[Tx], R]) -> R:

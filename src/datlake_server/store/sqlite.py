@@ -29,7 +29,9 @@ R = TypeVar("R")
 
 # A hundred operations a commit is where the curve flattens (2,400 commits/s alone, 24,000 operations/s in groups).
 GROUP_SIZE: Final = 100
+# Opening a lake waits this long for somebody else who makes or migrates it.
 LOCK_WAIT_S: Final = 10.0
+COMMIT_POLL_S: Final = 0.02
 BUSY_MS: Final = 10_000
 READERS_KEPT: Final = 8
 
@@ -112,15 +114,22 @@ class SqliteStore:
         self._begin()
         self._migrate()
 
-    def write(self, work: Callable[[Tx], R]) -> R:
+    def write(self, work: Callable[[Tx], R], patience_s: float) -> R:
         """What `work` answers, once its changes are synced to the disk; nothing of them stays when it raises."""
         self._still_ours()
         waiting = _Waiting(work)
         self._queue.append(waiting)
+        deadline = time.monotonic() + patience_s
         while not waiting.done:
-            with self._commit_lock:
-                if not waiting.done:
-                    self._commit_waiting()
+            left_s = deadline - time.monotonic()
+            if self._commit_lock.acquire(timeout=max(left_s, COMMIT_POLL_S)):
+                try:
+                    if not waiting.done:
+                        self._commit_waiting(max(left_s, 0.0))
+                finally:
+                    self._commit_lock.release()
+            elif self._withdraw(waiting):
+                raise _busy(self._path)
         if waiting.error is not None:
             raise waiting.error
         return cast("R", waiting.answer)
@@ -179,13 +188,21 @@ class SqliteStore:
                 self._let_go()
                 self._migrate()
 
-    def _commit_waiting(self) -> None:
+    def _withdraw(self, waiting: _Waiting[Any]) -> bool:
+        """True if the work will not be done; false if a commit has it in hand already."""
+        try:
+            self._queue.remove(waiting)
+        except ValueError:
+            return False
+        return True
+
+    def _commit_waiting(self, patience_s: float) -> None:
         group = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_SIZE))]
         if not group:
             return
         failure: BaseException | None = None
         try:
-            self._commit(group)
+            self._commit(group, patience_s)
         except Exception as error:  # noqa: BLE001 -- the group's callers each raise it
             failure = _told(error, self._path) if isinstance(error, apsw.Error) else error
         except BaseException:
@@ -196,8 +213,8 @@ class SqliteStore:
             for waiting in group:
                 waiting.settle(failure)
 
-    def _commit(self, group: list[_Waiting[Any]]) -> None:
-        if not self._turn.acquire(LOCK_WAIT_S):
+    def _commit(self, group: list[_Waiting[Any]], patience_s: float) -> None:
+        if not self._turn.acquire(patience_s):
             raise _busy(self._path)
         try:
             connection = self._open_writer()
@@ -316,7 +333,7 @@ def _interrupted(path: str) -> ServerError:
 
 def _busy(path: str) -> ServerError:
     return ServerError(
-        f"the lake {path} was busy for {LOCK_WAIT_S:g} s: another process holds its lock; try again",
+        f"the lake {path} is busy: others held its lock for as long as this call could wait; try again",
         code="busy",
         status=503,
     )
