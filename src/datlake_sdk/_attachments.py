@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from datlake_sdk._recorder import Recorder
     from datlake_sdk.client import DatlakeClient
     from datlake_sdk.wire.models import Artifact
+
+
+class Bucket(NamedTuple):
+    """Where a run's files go: into the run's own namespace."""
+
+    namespace: str
+    name: str
 
 
 class Attachment:
@@ -67,7 +74,7 @@ def figure_file(figure: object) -> tuple[str, str]:
 def upload_all(
     client: DatlakeClient,
     recorder: Recorder,
-    bucket: str,
+    bucket: Bucket,
     attachments: list[Attachment],
     patience_s: float,
     *,
@@ -84,13 +91,13 @@ def upload_all(
 
 
 def _upload(
-    client: DatlakeClient, recorder: Recorder, bucket: str, item: Attachment, patience_s: float
+    client: DatlakeClient, recorder: Recorder, bucket: Bucket, item: Attachment, patience_s: float
 ) -> Artifact | None:
     from datlake_sdk.errors import DatlakeError
     from datlake_sdk.wire.models import Artifact
 
     try:
-        stored = client.put_object(bucket, item.key, item.path, timeout=patience_s)
+        stored = client.put_object(bucket.name, item.key, item.path, namespace=bucket.namespace, timeout=patience_s)
     except (DatlakeError, OSError) as error:
         reason = error.message if isinstance(error, DatlakeError) else (error.strerror or str(error))
         recorder.warn(f"{item.type} {item.name!r} was not uploaded: {reason}")

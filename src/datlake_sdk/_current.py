@@ -18,4 +18,5 @@ CURRENT: ContextVar[JobContext | None] = ContextVar("datlake_run", default=None)
 
 def current_job() -> JobContext | None:
     """The innermost open job of this context, null outside of all."""
-    return CURRENT.get()
+    job = CURRENT.get()
+    return None if job is None else job.innermost_open()

@@ -10,17 +10,18 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypedDict, cast
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from datlake_sdk import _calls as calls
-from datlake_sdk._attachments import Attachment, figure_file, upload_all, write_temporary
-from datlake_sdk._current import CURRENT
+from datlake_sdk._attachments import Attachment, Bucket, figure_file, upload_all, write_temporary
+from datlake_sdk._current import current_job
 from datlake_sdk._endings import Outcome, error_of, outcome_of
 from datlake_sdk._events import EventSender
 from datlake_sdk._identity import checked_name, checked_run_id, parent_from_environment
 from datlake_sdk._recorder import EXIT_PATIENCE_S, Recorder, logger
+from datlake_sdk._registered import RegisteredSnapshot, answered, deferred
 from datlake_sdk.environment import EnvironmentProbe
 from datlake_sdk.errors import Conflict, DatlakeError, ServerError, TransientNetworkError
 from datlake_sdk.terminal import Card, colour, end_card, speaks, start_line
@@ -52,26 +53,6 @@ DESCRIBE_AFTER_S: Final = 1.0
 ENVIRONMENT_WAIT_S: Final = 0.5
 
 PROBE: Final = EnvironmentProbe()
-
-
-class RegisteredSnapshot(TypedDict):
-    """What `register_snapshot` answers; `version` is null while `deferred`."""
-
-    snapshot_id: str
-    table_name: str
-    namespace: str
-    version: int | None
-    uri: str
-    format: str
-    schema: dict[str, object] | list[object] | None
-    created_at: str
-    run_id: str | None
-    job_name: str | None
-    row_count: int | None
-    size_bytes: int | None
-    metadata: dict[str, object]
-    late: bool
-    deferred: bool
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +98,11 @@ class RunState:
     def is_disabled(self) -> bool:
         """True where nothing is to be recorded."""
         return self.client.settings.disabled
+
+    @property
+    def has_ended(self) -> bool:
+        """True from the moment the end is told."""
+        return self._ended.is_set()
 
     # --- beginning ----------------------------------------------------------------------------------------------------
 
@@ -167,7 +153,7 @@ class RunState:
         from datlake_sdk.logs.shipment import ProcessLog
 
         def accepts() -> bool:
-            current = CURRENT.get()
+            current = current_job()
             return current is None or current.is_within(owner)
 
         plan = self._plan
@@ -233,18 +219,18 @@ class RunState:
     def register(self, op: RegisterSnapshot) -> RegisteredSnapshot:
         """Registers an output, or keeps the registration for the end of the run where that is allowed."""
         if self.is_disabled:
-            return _deferred(op)
+            return deferred(op)
         if self.recorder.is_behind and op.expected_version is None:
             self.recorder.keep(op)
-            return self._registered(_deferred(op))
+            return self._registered(deferred(op))
         try:
             timeout = None if op.expected_version is not None else self.recorder.wait_s
-            return self._registered(_answered(self.client.call(op, timeout=timeout)))
+            return self._registered(answered(self.client.call(op, timeout=timeout)))
         except (TransientNetworkError, ServerError) as error:
             if op.expected_version is not None:
                 raise
             self.recorder.postpone(op, error)
-            return self._registered(_deferred(op))
+            return self._registered(deferred(op))
 
     def _registered(self, answer: RegisteredSnapshot) -> RegisteredSnapshot:
         self._outputs.append((answer["table_name"], answer["version"], answer["row_count"], answer["size_bytes"]))
@@ -313,6 +299,16 @@ class RunState:
             if error is None:  # only where the user asked for it (`on_unavailable` is `raise`)
                 raise
 
+    def unwind(self, error: BaseException, url: str | None) -> None:
+        """Nothing is captured any more after `error` broke the start off; a run that may have begun has an end."""
+        if not isinstance(error, DatlakeError):
+            self.end(error, url)
+            return
+        self.state = "failed"
+        self._ended.set()
+        if log := self._end_log(None):
+            log.remove_ours()
+
     def complete(
         self,
         outcome: Outcome,
@@ -370,8 +366,8 @@ class RunState:
         if self._events.lost:
             recorder.warn(f"{self._events.lost} events were not delivered: {self._events.why or 'the queue was full'}")
         files = [log, *self._attachments] if log else self._attachments
-        bucket = self._plan.bucket
-        artifacts = upload_all(self.client, recorder, bucket, files, EXIT_PATIENCE_S, reachable=reachable)
+        place = Bucket(self.namespace, self._plan.bucket)
+        artifacts = upload_all(self.client, recorder, place, files, EXIT_PATIENCE_S, reachable=reachable)
         if not reachable:
             return
         environment = None if self._described else PROBE.result(ENVIRONMENT_WAIT_S)
@@ -419,30 +415,6 @@ class RunState:
             not_recorded_because=self.recorder.away,
         )
         _say(end_card(card, coloured=colour(sys.stderr, os.environ)))
-
-
-def _answered(snapshot: Snapshot) -> RegisteredSnapshot:
-    return cast("RegisteredSnapshot", msgspec.to_builtins(snapshot) | {"deferred": False})
-
-
-def _deferred(op: RegisterSnapshot) -> RegisteredSnapshot:
-    return RegisteredSnapshot(
-        snapshot_id=op.snapshot_id or "",
-        table_name=op.table_name,
-        namespace=op.namespace,
-        version=None,
-        uri=op.uri,
-        format=op.format,
-        schema=op.schema,
-        created_at=cast("str", msgspec.to_builtins(op.created_at)),
-        run_id=op.run_id,
-        job_name=op.job_name,
-        row_count=op.row_count,
-        size_bytes=op.size_bytes,
-        metadata=op.metadata,
-        late=False,
-        deferred=True,
-    )
 
 
 def _version_in(run: Run | None, name: str) -> int | None:

@@ -11,7 +11,7 @@ from datlake_sdk.aio_client import AsyncDatlakeClient, AsyncPaged
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from datlake_sdk._run_state import RegisteredSnapshot
+    from datlake_sdk._registered import RegisteredSnapshot
     from datlake_sdk.client import When
     from datlake_sdk.job import JobContext
     from datlake_sdk.wire.models import DataRef, Run, Snapshot

@@ -11,9 +11,9 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, cast, overload
 
-from datlake_sdk._current import CURRENT
+from datlake_sdk._current import CURRENT, current_job
 from datlake_sdk._lazy import LazyModule
-from datlake_sdk._unfinished import abort_at_exit
+from datlake_sdk._unfinished import abort_at_exit, completed
 from datlake_sdk.client import DatlakeClient
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datlake_sdk import _calls as calls
     from datlake_sdk import _identity as identity
     from datlake_sdk import _run_state as state
+    from datlake_sdk._registered import RegisteredSnapshot
     from datlake_sdk.aio import AsyncJob
     from datlake_sdk.client import When
     from datlake_sdk.wire import operations as ops
@@ -186,7 +187,7 @@ class JobContext:
         inputs: Sequence[DataRef | str] | None = None,
         column_lineage: Mapping[str, object] | None = None,
         metadata: Mapping[str, object] | None = None,
-    ) -> state.RegisteredSnapshot:
+    ) -> RegisteredSnapshot:
         """The snapshot, registered as an output of this run; a dict with `snapshot_id`, `version`, `uri` and more.
 
         `inputs` names what it was made from, else it was made from all the run's inputs. With `expected_version` the
@@ -271,6 +272,7 @@ class JobContext:
         finally:
             if self._is_bare:
                 self._leave()
+                completed(self)
 
     def bind(self, function: Callable[P, R]) -> Callable[P, R]:
         """`function` with this run as the current one wherever it is called: in a thread, a pool or a callback."""
@@ -286,8 +288,7 @@ class JobContext:
 
     def __enter__(self) -> Self:
         """The job, its run started and current in this context."""
-        self._enter()
-        self._run.start(self.url)
+        self._open()
         return self
 
     def __exit__(
@@ -301,11 +302,17 @@ class JobContext:
 
     async def __aenter__(self) -> AsyncJob:
         """The job with awaitable network methods, its run started and current in this task."""
-        from datlake_sdk._offload import offload
+        from datlake_sdk._offload import offload, offload_to_the_end
         from datlake_sdk.aio import AsyncJob
 
         self._enter()
-        await offload(lambda: self._run.start(self.url))
+        try:
+            await offload(lambda: self._run.start(self.url))
+        except BaseException as error:
+            unwound = error
+            await offload_to_the_end(lambda: self._run.unwind(unwound, self.url))
+            self._leave()
+            raise
         return AsyncJob(self)
 
     async def __aexit__(
@@ -323,27 +330,42 @@ class JobContext:
         """The job, its run and how it stands."""
         return f"<JobContext {self.job_name!r} run {self.run_id} {self._run.state}>"
 
+    def _open(self) -> None:
+        self._enter()
+        try:
+            self._run.start(self.url)
+        except BaseException as error:  # Ctrl-C, or what `on_unavailable` raises: `__exit__` will not be called
+            self._run.unwind(error, self.url)
+            self._leave()
+            raise
+
     def _enter(self) -> None:
-        self._run.open(self, self._parent if self._parent is not None else CURRENT.get())
+        self._run.open(self, self._parent if self._parent is not None else current_job())
         self._token = CURRENT.set(self)
 
     def _leave(self) -> None:
         token, self._token = self._token, None
-        if token is not None:
+        if token is not None and CURRENT.get() is self:  # else a run that began inside this one is still open
             with suppress(ValueError):  # ended in another context than it began in, which still has its own
                 CURRENT.reset(token)
 
     def _begin(self) -> JobContext:
         """Starts the run; `complete` ends it. What never completes ends as aborted with the process."""
         self._is_bare = True
-        self._enter()
-        self._run.start(self.url)
+        self._open()
         abort_at_exit(self)
         return self
 
     def abort(self, why: str) -> None:
         """The run is ended as aborted, and says why; nothing happens where it has ended."""
         self._run.complete("aborted", {"aborted_because": why}, self.url)
+
+    def innermost_open(self) -> JobContext | None:
+        """This job, or the nearest of those around it that has not ended."""
+        job: JobContext | None = self
+        while job is not None and job._run.has_ended:  # noqa: SLF001 -- its own class
+            job = job._run.around  # noqa: SLF001 -- its own class
+        return job
 
     def is_within(self, outer: JobContext) -> bool:
         """True where `outer` is this job or one of those around it."""

@@ -1,0 +1,57 @@
+"""What `register_snapshot` hands to a job: a plain dict, whether the lake has answered or is still to be told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict, cast
+
+import msgspec
+
+if TYPE_CHECKING:
+    from datlake_sdk.wire.models import Snapshot
+    from datlake_sdk.wire.operations import RegisterSnapshot
+
+
+class RegisteredSnapshot(TypedDict):
+    """What `register_snapshot` answers; `version` is null while `deferred`."""
+
+    snapshot_id: str
+    table_name: str
+    namespace: str
+    version: int | None
+    uri: str
+    format: str
+    schema: dict[str, object] | list[object] | None
+    created_at: str
+    run_id: str | None
+    job_name: str | None
+    row_count: int | None
+    size_bytes: int | None
+    metadata: dict[str, object]
+    late: bool
+    deferred: bool
+
+
+def answered(snapshot: Snapshot) -> RegisteredSnapshot:
+    """What a lake answered, as the dict that users get."""
+    return cast("RegisteredSnapshot", msgspec.to_builtins(snapshot) | {"deferred": False})
+
+
+def deferred(op: RegisterSnapshot) -> RegisteredSnapshot:
+    """What a registration that is still to be sent looks like."""
+    return RegisteredSnapshot(
+        snapshot_id=op.snapshot_id or "",
+        table_name=op.table_name,
+        namespace=op.namespace,
+        version=None,
+        uri=op.uri,
+        format=op.format,
+        schema=op.schema,
+        created_at=cast("str", msgspec.to_builtins(op.created_at)),
+        run_id=op.run_id,
+        job_name=op.job_name,
+        row_count=op.row_count,
+        size_bytes=op.size_bytes,
+        metadata=op.metadata,
+        late=False,
+        deferred=True,
+    )
