@@ -20,7 +20,7 @@ def outcome_of(error: BaseException | None) -> Outcome:
     if error is None:
         return "completed"
     if isinstance(error, SystemExit):
-        return "completed" if error.code in {None, 0} else "failed"
+        return "completed" if _is_success(error.code) else "failed"
     if isinstance(error, (KeyboardInterrupt, GeneratorExit)) or _is_cancellation(error):
         return "aborted"
     return "failed"
@@ -40,6 +40,11 @@ def error_of(error: BaseException) -> RunError:
     )
 
 
+def _is_success(code: object) -> bool:
+    # As the interpreter has it: any other object, `[]` and `0.0` too, is printed and ends the process with 1.
+    return code is None or (isinstance(code, int) and code == 0)
+
+
 def _is_cancellation(error: BaseException) -> bool:
     # asyncio is not imported for this: without it nobody can have raised its exception.
     exceptions = sys.modules.get("asyncio.exceptions")
@@ -53,10 +58,8 @@ def _type_name(kind: type[BaseException]) -> str:
 
 
 def _message(error: BaseException) -> str:
-    if isinstance(error, SystemExit):
-        return f"exit code {error.code}"
     try:
-        return str(error)
+        return f"exit code {error.code}" if isinstance(error, SystemExit) else str(error)
     except Exception as broken:  # noqa: BLE001 -- a user's __str__ may raise anything, and the run still has ended
         return f"<its message cannot be shown: {type(broken).__name__}>"
 
