@@ -119,8 +119,9 @@ def _sign_of_life(tx: Tx, namespace: str, job_name: str | None, run_id: str | No
         return ensured_run(tx, namespace, job_name, run_id, at).job_name
     if tx.one(RunRow, "runs.get", run_id=run_id) is None:
         return None  # the event came before its run, and names no job to make one of
+    name = run_row(tx, run_id, namespace).job_name
     tx.do("runs.seen", run_id=run_id, now=tx.now)
-    return run_row(tx, run_id, namespace).job_name
+    return name
 
 
 def _event(row: _EventRow) -> Event:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from datlake_sdk.errors import InvalidRequest
 from datlake_sdk.wire.models import Graph, GraphEdge
-from datlake_sdk.wire.operations import GetTableSnapshot, LatestSnapshot, Lineage
+from datlake_sdk.wire.operations import GetSnapshot, GetTableSnapshot, LatestSnapshot, Lineage
 from datlake_sdk.wire.times import moment
 from datlake_server.services.graph_levels import Level, RunLevel, Step, TableLevel, no_place
 from datlake_server.services.lineage import snapshot_row
 from datlake_server.services.records import run_row
 from datlake_server.services.registry import handles
-from datlake_server.services.snapshots import get_table_snapshot, known_table, latest_snapshot
+from datlake_server.services.snapshots import get_snapshot, get_table_snapshot, known_table, latest_snapshot
 from datlake_server.services.stubs import job_row
 
 if TYPE_CHECKING:
@@ -155,7 +155,8 @@ def _root(tx: Tx, op: Lineage, level: str, caller: Caller) -> tuple[str | None, 
         run = run_row(tx, _stated(op.run_id, "run_id", op), op.namespace)
         return (run.run_id if level == "run" else str(run.job_id)), ""
     if op.kind == "snapshot":
-        snapshot = snapshot_row(tx, _stated(op.snapshot_id, "snapshot_id", op))
+        asked = GetSnapshot(namespace=op.namespace, snapshot_id=_stated(op.snapshot_id, "snapshot_id", op))
+        snapshot = snapshot_row(tx, get_snapshot(tx, asked, caller).snapshot_id)
         return None, _place(snapshot.table_id, snapshot.snapshot_id, level)
     return None, _table_root(tx, op, level, caller)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -10,6 +10,8 @@ from datlake_sdk.errors import InvalidRequest
 from datlake_sdk.wire.models import Page
 
 T = TypeVar("T")
+
+_Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # what SQLite holds
 
 LAST_NAME: Final = "\U0010ffff"
 END_OF_TIME: Final = 2**63 - 1
@@ -27,12 +29,12 @@ def name_after(cursor: str | None) -> str:
 
 def number_after(cursor: str | None, first: int) -> int:
     """The number at which the last page ended; `first` for the first page."""
-    return _read(cursor, tuple[int])[0] if cursor else first
+    return _read(cursor, tuple[_Number])[0] if cursor else first
 
 
 def moment_before(cursor: str | None) -> tuple[int, str]:
     """The (moment, id) before which a page begins."""
-    return _read(cursor, tuple[int, str]) if cursor else (END_OF_TIME, LAST_NAME)
+    return _read(cursor, tuple[_Number, str]) if cursor else (END_OF_TIME, LAST_NAME)
 
 
 def page(items: list[T], limit: int, last: tuple[str | int, ...]) -> Page[T]:

@@ -90,7 +90,9 @@ def latest_snapshot(tx: Tx, op: LatestSnapshot, caller: Caller) -> Snapshot:
 
 @handles(GetTableSnapshot)
 def get_table_snapshot(tx: Tx, op: GetTableSnapshot, caller: Caller) -> Snapshot:
-    """A snapshot of the table by its version or its id."""
+    """A snapshot of the table by its version, its id, or as the `latest`."""
+    if op.version == "latest":  # the address that this operation and the other would share
+        return latest_snapshot(tx, LatestSnapshot(namespace=op.namespace, table_name=op.table_name), caller)
     table = known_table(tx, op.namespace, op.table_name)
     row = _by_version(tx, table, op.version)
     if row is None or row.table_id != table.table_id:

@@ -24,8 +24,9 @@ def ensured_run(tx: Tx, namespace: str, job_name: str, run_id: str, started: int
     run_id = run_id.lower()
     row = tx.one(RunRow, "runs.get", run_id=run_id)
     if row is not None:
+        run = run_row(tx, run_id, namespace, job_name)  # first: another namespace's run shows no sign of life by this
         tx.do("runs.seen", run_id=run_id, now=tx.now)
-        return run_row(tx, run_id, namespace, job_name)
+        return run
     job = ensured_job(tx, namespace, job_name)
     tx.do(
         "runs.insert",
