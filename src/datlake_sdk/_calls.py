@@ -23,7 +23,7 @@ from datlake_sdk.wire.times import utc_now
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from datlake_sdk.client import Call
+    from datlake_sdk._connection import Call
     from datlake_sdk.settings import Settings
     from datlake_sdk.transport.base import Transport
     from datlake_sdk.wire.models import Page, Schema

@@ -6,7 +6,6 @@ Everything here that talks to a lake goes through the `Recorder`, but for reads 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -24,7 +23,7 @@ from datlake_sdk._recorder import EXIT_PATIENCE_S, Recorder, logger
 from datlake_sdk._registered import RegisteredSnapshot, answered, deferred
 from datlake_sdk.environment import EnvironmentProbe
 from datlake_sdk.errors import Conflict, DatlakeError, ServerError, TransientNetworkError
-from datlake_sdk.terminal import Card, colour, end_card, speaks, start_line
+from datlake_sdk.terminal import Card, say_end, say_start
 from datlake_sdk.wire.ids import artifact_key, run_log_key
 from datlake_sdk.wire.models import DataRef, Run, RunError, Snapshot
 from datlake_sdk.wire.operations import (
@@ -136,8 +135,7 @@ class RunState:
         self.recorder.offer(op)
         threading.Thread(target=self._attend, name="datlake-run", daemon=True).start()
         logger().info("run %s of job %s started", self.run_id, self.job_name)
-        if speaks(sys.stderr, os.environ):
-            _say(start_line(self.job_name, self.run_id, url, coloured=colour(sys.stderr, os.environ)))
+        say_start(self.job_name, self.run_id, url)
 
     def _find_parent(self, parent: JobContext | str | None) -> None:
         if isinstance(parent, str):
@@ -399,8 +397,6 @@ class RunState:
         logger().info(
             "run %s of job %s %s, %s", self.run_id, self.job_name, outcome, "recorded" if recorded else "NOT recorded"
         )
-        if not speaks(sys.stderr, os.environ):
-            return
         card = Card(
             job_name=self.job_name,
             run_id=self.run_id,
@@ -414,7 +410,7 @@ class RunState:
             error=None if error is None else f"{error.type}: {error.message}",
             not_recorded_because=self.recorder.away,
         )
-        _say(end_card(card, coloured=colour(sys.stderr, os.environ)))
+        say_end(card)
 
 
 def _version_in(run: Run | None, name: str) -> int | None:
@@ -429,9 +425,3 @@ def _event_type(text: str) -> str:
 
 def _place(client: DatlakeClient) -> tuple[str | None, str]:
     return client.settings.api_url, client.settings.home
-
-
-def _say(text: str) -> None:
-    with suppress(OSError, ValueError):  # a closed or broken stderr is no reason to fail
-        sys.stderr.write(text)
-        sys.stderr.flush()

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Literal, Self, Unpack
 
-    from datlake_sdk.client import Call, When
+    from datlake_sdk._connection import Call
+    from datlake_sdk.client import When
     from datlake_sdk.paging import Paged
     from datlake_sdk.settings import Settings
     from datlake_sdk.transport.base import Transport

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from datlake_sdk._connection import Connection
 from datlake_sdk._lazy import LazyModule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
-    from types import TracebackType
-    from typing import Literal, Self, TypedDict, TypeVar, Unpack
+    from typing import Literal, Unpack
 
     from datlake_sdk import _calls as calls
+    from datlake_sdk._connection import Call
     from datlake_sdk.paging import Paged
-    from datlake_sdk.settings import Settings
-    from datlake_sdk.transport.base import Transport
     from datlake_sdk.wire import operations as ops
     from datlake_sdk.wire.models import (
         Artifact,
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
         LakeObject,
         Namespace,
         NodeKind,
-        Page,
         Run,
         RunDiff,
         RunError,
@@ -39,17 +37,7 @@ if TYPE_CHECKING:
         Table,
     )
 
-    A = TypeVar("A")
-    T = TypeVar("T")
     When = datetime | str
-
-    class Call(TypedDict, total=False):
-        """What every call takes beside its own arguments."""
-
-        namespace: str | None
-        api_key: str | None
-        request_id: str | None
-        timeout: float | None
 else:
     ops = LazyModule("datlake_sdk.wire.operations")
     calls = LazyModule("datlake_sdk._calls")
@@ -57,70 +45,13 @@ else:
 __all__ = ["DatlakeClient"]
 
 
-class DatlakeClient:
+class DatlakeClient(Connection):
     """Talks to a lake: a server's (`http(s)://…`) or the embedded one in a folder (a path, or nothing at all).
 
     Safe to share between threads and to use after a fork. Every method also takes `namespace=`, `api_key=` (a token for
     this call), `request_id=` (sent as `X-Request-Id`) and `timeout=` (seconds in all, retries included). Every method
     blocks, and raises the errors of `datlake_sdk.errors`.
     """
-
-    def __init__(
-        self,
-        base_url: str | os.PathLike[str] | None = None,
-        api_key: str | None = None,
-        *,
-        namespace: str | None = None,
-        timeout: float | None = None,
-        home: str | os.PathLike[str] | None = None,
-        artifact_bucket: str | None = None,
-        on_unavailable: Literal["defer", "raise"] | None = None,
-        disabled: bool | None = None,
-        transport: Transport | None = None,
-    ) -> None:
-        """Reads the settings once; opens nothing. `timeout` is in seconds. Raises `ConfigError` for unusable ones."""
-        from datlake_sdk.settings import load_settings
-
-        self._settings = load_settings(
-            {
-                "api_url": None if base_url is None else os.fspath(base_url),
-                "api_key": api_key,
-                "namespace": namespace,
-                "timeout_s": timeout,
-                "home": None if home is None else os.fspath(home),
-                "artifact_bucket": artifact_bucket,
-                "on_unavailable": on_unavailable,
-                "disabled": disabled,
-            }
-        ).settings
-        self._given = transport
-        self._made: Transport | None = None
-
-    @property
-    def settings(self) -> Settings:
-        """The settings in force."""
-        return self._settings
-
-    @property
-    def base_url(self) -> str | None:
-        """The server's address; null for an embedded lake."""
-        return calls.server_address(self._settings)
-
-    def close(self) -> None:
-        """Closes connections and files that this client opened; a transport that was passed in stays open."""
-        made, self._made = self._made, None
-        if made is not None:
-            made.close()
-
-    def __enter__(self) -> Self:
-        """The client itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Closes the client."""
-        self.close()
 
     # --- runs ---------------------------------------------------------------------------------------------------------
 
@@ -454,29 +385,3 @@ class DatlakeClient:
         """The bucket's objects whose names begin with `prefix`, by name."""
         op = ops.ListObjects(bucket=bucket, prefix=prefix, limit=limit, cursor=cursor, namespace=self._scope(call))
         return self._pages(op, call)
-
-    # --- how a call goes ----------------------------------------------------------------------------------------------
-
-    def call(self, op: ops.Op[A], **call: Unpack[Call]) -> A:
-        """What any operation answers, as it stands."""
-        return self._call(op, call)
-
-    def _call(self, op: ops.Op[A], call: Call) -> A:
-        if op.writes:
-            calls.refuse_if_disabled(self._settings)
-        return calls.send(self._transport(), op, calls.options(self._settings, call))
-
-    def _pages(self, op: ops.Op[Page[T]], call: Call) -> Paged[T]:
-        return calls.pages(op, lambda following: self._call(following, call))
-
-    def _scope(self, call: Call) -> str:
-        return call.get("namespace") or self._settings.namespace
-
-    def _transport(self) -> Transport:
-        if self._given is not None:
-            return self._given
-        if self._made is None:
-            from datlake_sdk.transport.resolve import transport_for
-
-            self._made = transport_for(self._settings)
-        return self._made

@@ -1,17 +1,20 @@
 """What a run says on a terminal: one line at its start, one card at its end, as text.
 
-Pure: a run's context prints it, on stderr and only where `speaks` allows. Names and messages come from users, so
+Everything but `say_start` and `say_end` is pure; those print on stderr, and only where `speaks` allows. Names and messages come from users, so
 control characters never pass. No line is wider than 80 columns, but for a link, which must stay whole to be of use.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TextIO
 
 import msgspec
 
-__all__ = ["Card", "Read", "Written", "colour", "end_card", "speaks", "start_line"]
+__all__ = ["Card", "Read", "Written", "colour", "end_card", "say_end", "say_start", "speaks", "start_line"]
 
 WIDTH = 80
 # A card is read at a glance; the whole list is one `datlake run show` away.
@@ -64,6 +67,18 @@ def start_line(job_name: str, run_id: str, url: str | None = None, *, coloured: 
     room = WIDTH - len(" started  ") - _width(where) - (len("datlake  ") if url else 0)
     name = _cut(_clean(job_name), max(room, _NAME_MINIMUM))
     return f"{brand}{_painted(name, 'bold', coloured)} started  {where}\n"
+
+
+def say_start(job_name: str, run_id: str, url: str | None) -> None:
+    """The line is printed on stderr, if a person is likely to read it there. Never raises."""
+    if speaks(sys.stderr, os.environ):
+        _print(start_line(job_name, run_id, url, coloured=colour(sys.stderr, os.environ)))
+
+
+def say_end(card: Card) -> None:
+    """The card is printed on stderr, if a person is likely to read it there. Never raises."""
+    if speaks(sys.stderr, os.environ):
+        _print(end_card(card, coloured=colour(sys.stderr, os.environ)))
 
 
 def end_card(card: Card, *, coloured: bool = False) -> str:
@@ -213,3 +228,9 @@ def _is_terminal(stream: TextIO) -> bool:
         return stream.isatty()
     except (AttributeError, ValueError, OSError):  # replaced by something simpler, or closed
         return False
+
+
+def _print(text: str) -> None:
+    with suppress(OSError, ValueError):  # a closed or broken stderr is no reason to fail
+        sys.stderr.write(text)
+        sys.stderr.flush()
