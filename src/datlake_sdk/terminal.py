@@ -1,7 +1,7 @@
 """What a run says on a terminal: one line at its start, one card at its end, as text.
 
-Everything but `say_start` and `say_end` is pure; those print on stderr, and only where `speaks` allows. Names and messages come from users, so
-control characters never pass. No line is wider than 80 columns, but for a link, which must stay whole to be of use.
+All but `say_start` and `say_end` is pure; those print on stderr, where `speaks` allows. Names and messages come from
+users, so control characters never pass. No line is wider than 80 columns, but for a link, which must stay whole.
 """
 
 from __future__ import annotations
