@@ -31,7 +31,8 @@ TAGGED: Final[frozenset[type[Op[object]]]] = frozenset({GetSnapshot, GetTableSna
 _STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _JSON_TYPE: Final = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
-_KEY: Final = re.compile(r'"(?P<quoted>(?:[ !#-\[\]-~]|\\["\\])+)"|(?P<bare>[!#-~][!-~]*)')
+KEY_PATTERN: Final = r'^("([ !#-\[\]-~]|\\["\\])+"|[!#-~][!-~]*)$'
+_KEY: Final = re.compile(KEY_PATTERN)
 _KEY_LIMIT: Final = 255
 
 
@@ -94,15 +95,13 @@ def key_from_header(text: str | None) -> str | None:
     """The idempotency key, quoted as the draft standard has it or bare. Raises `InvalidRequest` (400)."""
     if text is None:
         return None
-    found = _KEY.fullmatch(text)
-    key = (found["bare"] or re.sub(r"\\(.)", r"\1", found["quoted"])) if found else ""
-    if not key or len(key) > _KEY_LIMIT:
+    if not _KEY.fullmatch(text) or len(text) > _KEY_LIMIT:
         raise InvalidRequest(
             f"Idempotency-Key must be 1 to {_KEY_LIMIT} printable ASCII characters; a UUID is a good one",
             code="bad_idempotency_key",
             status=400,
         )
-    return key
+    return re.sub(r"\\(.)", r"\1", text[1:-1]) if text.startswith('"') else text
 
 
 def _require_json(content_type: str | None, body: bytes) -> None:

@@ -23,7 +23,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 JSON: Final = b"application/json"
 BODY_DEADLINE_S: Final = 30.0  # a megabyte in half a minute is 35 kB/s; slower than that is holding, not sending
-UPLOAD_PATIENCE_S: Final = 60.0  # without a single byte
+STILL_S: Final = 60.0  # bytes that stand still for so long, in either direction, will not move again
 _DRAIN_LIMIT_BYTES: Final = 4 << 20  # read and dropped, so that the sender hears the refusal instead of a reset
 _QUERY_LIMIT_BYTES: Final = 64 << 10
 
@@ -66,7 +66,7 @@ class Incoming:
         stated = self.header(b"content-length")
         return int(stated) if stated is not None and stated.isdigit() else None
 
-    async def chunks(self, patience_s: float = UPLOAD_PATIENCE_S) -> AsyncIterator[bytes]:
+    async def chunks(self, patience_s: float = STILL_S) -> AsyncIterator[bytes]:
         """The body piece by piece; the client sends no faster than this is read. Raises `Disconnected`."""
         more = True
         while more:
@@ -208,10 +208,13 @@ async def _stream(body: AsyncIterator[bytes], request: Incoming, send: Send) -> 
     gone = asyncio.create_task(request.disconnected())
     try:
         async for chunk in body:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            async with asyncio.timeout(STILL_S):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
             if gone.done():
                 return
         await send({"type": "http.response.body", "body": b""})
+    except TimeoutError:
+        return  # a reader that stands still; the server closes an answer that is not completed
     finally:
         gone.cancel()
         if isinstance(body, AsyncGenerator):

@@ -11,7 +11,7 @@ from datlake_sdk.wire.http import API_PREFIX, BODY_METHODS
 from datlake_sdk.wire.models import LakeObject
 from datlake_sdk.wire.operations import OPERATIONS, Op, answer_type
 from datlake_sdk.wire.problems import Problem
-from datlake_server.http.endpoint import TAGGED, path_names, query_parameters
+from datlake_server.http.endpoint import KEY_PATTERN, TAGGED, path_names, query_parameters
 from datlake_server.http.openapi_extras import REQUEST_ID, extra_paths, problem_responses, problems
 
 Json: TypeAlias = dict[str, object]
@@ -185,7 +185,7 @@ _HEADERS: Final[dict[str, Json]] = {
     "key": {
         "name": "Idempotency-Key",
         "in": "header",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[A-Za-z0-9._:-]+$"},
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": KEY_PATTERN},
         "description": "The same key and body get the same answer; printable ASCII, bare or quoted.",
     },
     "known": {

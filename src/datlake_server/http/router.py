@@ -96,7 +96,7 @@ class Router(Generic[T]):
         shown = raw_path[:200].decode("ascii", "backslashreplace")
         if not candidates:
             raise NotFound(f"nothing lives at {shown}; /docs lists the addresses", code="no_such_address")
-        raise MethodRefused(method, shown, _allowed({name for ends, _ in candidates for name in ends}))
+        raise MethodRefused(method, shown, _allowed(set(candidates[0][0])))
 
 
 def decoded(segment: bytes) -> str:
