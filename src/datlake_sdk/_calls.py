@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from urllib.parse import unquote
 
 from msgspec import structs
@@ -33,6 +34,9 @@ T = TypeVar("T")
 OpT = TypeVar("OpT", bound=Op[Any])
 
 __all__ = ["new_id", "utc_now"]
+
+_KEY: Final = re.compile(r"[!-~]*")
+_REQUEST_ID: Final = re.compile(r"[ -~]{1,128}")
 
 
 def plain(values: Mapping[str, object] | None) -> dict[str, object]:
@@ -128,12 +132,14 @@ def server_address(settings: Settings) -> str | None:
 
 
 def options(settings: Settings, call: Call) -> CallOptions:
-    """How long a call may take, and what travels beside it."""
-    return CallOptions(
-        timeout_s=call.get("timeout") or settings.timeout_s,
-        api_key=call.get("api_key"),
-        request_id=call.get("request_id"),
-    )
+    """How long a call may take, and what travels beside it. Raises `InvalidRequest` for what no header can carry."""
+    api_key, request_id = call.get("api_key"), call.get("request_id")
+    if api_key is not None and not _KEY.fullmatch(api_key):
+        raise InvalidRequest("api_key must be visible ASCII characters without spaces", code="bad_api_key")
+    if request_id is not None and not _REQUEST_ID.fullmatch(request_id):
+        message = f"{request_id!r:.80} cannot be a request_id: it must be 1 to 128 printable ASCII characters"
+        raise InvalidRequest(message, code="bad_request_id")
+    return CallOptions(timeout_s=call.get("timeout") or settings.timeout_s, api_key=api_key, request_id=request_id)
 
 
 def send(transport: Transport, op: Op[A], how: CallOptions) -> A:

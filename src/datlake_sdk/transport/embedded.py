@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from datlake_sdk.errors import InvalidRequest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import FileIO
 
     from datlake_sdk.transport.base import CallOptions
     from datlake_sdk.wire.models import LakeObject
@@ -37,14 +41,16 @@ class EmbeddedTransport:
     def upload(self, namespace: str, bucket: str, object_name: str, path: str, options: CallOptions) -> LakeObject:
         """The object that now holds the bytes of the file `path`; a disk knows no timeout."""
         del options
-        upload = self._open().begin_upload(namespace, bucket, object_name)
-        try:
-            with open(path, "rb", buffering=0) as file:
-                while chunk := file.read(CHUNK_BYTES):
+        with _opened(path) as file:
+            upload = self._open().begin_upload(namespace, bucket, object_name)
+            try:
+                left = os.fstat(file.fileno()).st_size  # a log may grow while it is copied
+                while left and (chunk := _read(file, path, min(CHUNK_BYTES, left))):
                     upload.write(chunk)
-            return upload.commit()
-        finally:
-            upload.abort()
+                    left -= len(chunk)
+                return upload.commit()
+            finally:
+                upload.abort()
 
     def download(self, namespace: str, bucket: str, object_name: str, options: CallOptions) -> Iterator[bytes]:
         """The bytes of the object, a chunk at a time; a disk knows no timeout."""
@@ -69,3 +75,21 @@ class EmbeddedTransport:
                 if self._lake is None:
                     self._lake = Lake.open(self._home)
         return self._lake
+
+
+def _opened(path: str) -> FileIO:
+    try:
+        return open(path, "rb", buffering=0)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _read(file: FileIO, path: str, size_bytes: int) -> bytes:
+    try:
+        return file.read(size_bytes)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: OSError) -> InvalidRequest:
+    return InvalidRequest(f"{path} cannot be read: {error.strerror}", code="file_unreadable")

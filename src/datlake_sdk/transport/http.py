@@ -18,6 +18,7 @@ from datlake_sdk.transport.answers import ANSWER_LIMIT_BYTES, Received, refuse, 
 from datlake_sdk.transport.objects import Progress, Reader, download, upload
 from datlake_sdk.transport.retry import ONCE, FailedAttempt, Policy, chance, retried
 from datlake_sdk.transport.workers import Overdue, Workers
+from datlake_sdk.wire.codec import checked
 from datlake_sdk.wire.http import BODY_METHODS, object_target, request_from_operation
 from datlake_sdk.wire.ids import new_id
 from datlake_sdk.wire.operations import answer_type
@@ -53,7 +54,8 @@ class HttpTransport:
     def call(self, op: Op[T], options: CallOptions) -> T:
         """What the server answers to `op`, within `options.timeout_s` in all. Raises the errors of the public tree."""
         end_s = time.monotonic() + options.timeout_s
-        request = request_from_operation(op)
+        # As the embedded lake: what it refuses is refused here, before an empty name could make another address.
+        request = request_from_operation(checked(op))
         headers = self._headers(options)
         if request.method in BODY_METHODS:
             headers["Idempotency-Key"] = op.key or new_id()
