@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from datlake_sdk import _calls as calls
     from datlake_sdk import _identity as identity
     from datlake_sdk import _run_state as state
+    from datlake_sdk._async_job import AsyncJob
     from datlake_sdk._registered import RegisteredSnapshot
-    from datlake_sdk.aio import AsyncJob
     from datlake_sdk.client import When
     from datlake_sdk.wire import operations as ops
     from datlake_sdk.wire.models import DataRef, Run, Snapshot
@@ -302,8 +302,8 @@ class JobContext:
 
     async def __aenter__(self) -> AsyncJob:
         """The job with awaitable network methods, its run started and current in this task."""
+        from datlake_sdk._async_job import AsyncJob
         from datlake_sdk._offload import offload, offload_to_the_end
-        from datlake_sdk.aio import AsyncJob
 
         self._enter()
         try:
