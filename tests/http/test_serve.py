@@ -74,6 +74,15 @@ def test_only_the_loopback_is_served_without_keys(tmp_path: Path, host: str) -> 
     assert "Traceback" not in refused.stderr
 
 
+def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+    """In words, and not as a traceback."""
+    (tmp_path / "file").write_text("x")
+    refused = _refused(tmp_path / "file" / "lake", "127.0.0.1")
+    assert refused.returncode == 1
+    assert "--home" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_a_taken_port_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         refused = _refused(tmp_path, "127.0.0.1", taken.getsockname()[1])

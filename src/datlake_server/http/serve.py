@@ -39,7 +39,6 @@ def serve(home: str, host: str, port: int, *, log_level: str = "warning") -> Non
     )
     _refuse_open_address(host)
     home = os.path.abspath(os.path.expanduser(home))
-    os.makedirs(home, mode=0o700, exist_ok=True)
     with _folder_lock(home), _bound(host, port) as listener:
         lake = Lake.open(home)
         try:
@@ -135,8 +134,13 @@ def _bound(host: str, port: int) -> Generator[socket.socket]:
 @contextmanager
 def _folder_lock(home: str) -> Generator[None]:
     """Held while this process serves `home`; the kernel lets go of it however the process ends."""
-    path = os.path.join(home, "server.lock")
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.makedirs(home, mode=0o700, exist_ok=True)
+        file = os.open(os.path.join(home, "server.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"{home} cannot be written to: {error.strerror}; choose a folder you own with --home"
+        ) from error
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
