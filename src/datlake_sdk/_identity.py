@@ -12,17 +12,19 @@ from datlake_sdk.wire.ids import SDK_NAME_LIMIT, is_uuid, new_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from datlake_sdk.aio_client import AsyncDatlakeClient
     from datlake_sdk.settings import Settings
 
 PARENT_VARIABLE: Final = "DATLAKE_PARENT_RUN_ID"
 
 
 def who(
-    client: DatlakeClient | str | None,
+    client: DatlakeClient | AsyncDatlakeClient | str | None,
     job_name: str | Mapping[str, object] | None,
     metadata: Mapping[str, object] | None,
 ) -> tuple[DatlakeClient | None, str, Mapping[str, object] | None]:
     """(client, name, metadata) of both forms: `(client, "job", metadata)` and `("job", metadata)`."""
+    client = getattr(client, "sync", client)  # an AsyncDatlakeClient is a client in front of one
     if isinstance(client, DatlakeClient) or client is None:
         return client, checked_name(job_name, "job"), metadata
     if job_name is not None and not isinstance(job_name, str):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import cast
 
 from datlake_sdk.errors import ConfigError
@@ -17,12 +18,27 @@ def project_table(folder: str) -> tuple[str, dict[str, object]] | None:
     """The nearest file from the folder upwards that speaks of us, as (path, table)."""
     while True:
         for name in ("datlake.toml", "pyproject.toml"):
-            if found := table_of(os.path.join(folder, name)):
+            path = os.path.join(folder, name)
+            if not _is_planted(path, folder) and (found := table_of(path)):
                 return found
         parent = os.path.dirname(folder)
         if parent == folder:
             return None
         folder = parent
+
+
+def _is_planted(path: str, folder: str) -> bool:
+    """True for a file of somebody else's in a folder that everybody may write to, as /tmp is.
+
+    It could send the jobs of others, and the key from their environment, to an address of its writer's choice.
+    """
+    if not hasattr(os, "getuid"):
+        return False
+    try:
+        owner, everybody_writes = os.stat(path).st_uid, bool(os.stat(folder).st_mode & stat.S_IWOTH)
+    except OSError:
+        return False
+    return everybody_writes and owner not in (os.getuid(), 0)
 
 
 def table_of(path: str) -> tuple[str, dict[str, object]] | None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datlake_sdk import _run_state as state
     from datlake_sdk._async_job import AsyncJob
     from datlake_sdk._registered import RegisteredSnapshot
+    from datlake_sdk.aio_client import AsyncDatlakeClient
     from datlake_sdk.client import When
     from datlake_sdk.wire import operations as ops
     from datlake_sdk.wire.models import DataRef, Run, Snapshot
@@ -82,7 +83,7 @@ class JobContext:
 
     def __init__(
         self,
-        client: DatlakeClient | str | None = None,
+        client: DatlakeClient | AsyncDatlakeClient | str | None = None,
         job_name: str | Mapping[str, object] | None = None,
         metadata: Mapping[str, object] | None = None,
         *,
@@ -379,7 +380,7 @@ class JobContext:
     @staticmethod
     def _build(
         owner: type[JobContext],
-        client: DatlakeClient | str | None = None,
+        client: DatlakeClient | AsyncDatlakeClient | str | None = None,
         job_name: str | Mapping[str, object] | None = None,
         metadata: Mapping[str, object] | None = None,
         **settings: Unpack[JobSettings],

@@ -251,3 +251,16 @@ def test_importing_the_settings_loads_neither_toml_nor_paths_nor_urls() -> None:
     code = f"{path}; print(set({heavy!r}) & set(sys.modules))"
     answer = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "set()"
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can make a file of somebody else's"
+)
+def test_a_file_that_somebody_else_left_in_a_folder_open_to_all_is_ignored(tmp_path: Path) -> None:
+    """Planted in /tmp it could send other people's jobs, with the key from their environment, to its writer's server."""
+    planted = tmp_path / "datlake.toml"
+    planted.write_text('api_url = "http://elsewhere.example"\n', encoding="utf-8")
+    tmp_path.chmod(0o1777)
+    assert load_settings(environ={"HOME": "/home/me"}, cwd=tmp_path).settings.api_url == "http://elsewhere.example"
+    os.chown(planted, 12345, 12345)
+    assert load_settings(environ={"HOME": "/home/me"}, cwd=tmp_path).settings.api_url is None
