@@ -24,7 +24,7 @@ from datlake_sdk._registered import RegisteredSnapshot, answered, deferred
 from datlake_sdk.environment import EnvironmentProbe
 from datlake_sdk.errors import Conflict, DatlakeError, ServerError, TransientNetworkError
 from datlake_sdk.terminal import Card, say_end, say_start
-from datlake_sdk.wire.ids import artifact_key, run_log_key
+from datlake_sdk.wire.ids import DEFAULT_NAMESPACE, artifact_key, quoted, run_log_key
 from datlake_sdk.wire.models import DataRef, Run, RunError, Snapshot
 from datlake_sdk.wire.operations import (
     AddInputs,
@@ -411,6 +411,12 @@ class RunState:
             not_recorded_because=self.recorder.away,
         )
         say_end(card)
+
+
+def run_url(base_url: str, run_id: str, namespace: str) -> str:
+    """The page of a run on a server."""
+    scope = "" if namespace == DEFAULT_NAMESPACE else f"?namespace={quoted(namespace)}"
+    return f"{base_url}/runs/{run_id}{scope}"
 
 
 def _version_in(run: Run | None, name: str) -> int | None:

@@ -145,7 +145,7 @@ class JobContext:
     def url(self) -> str | None:
         """The page of the run; null for an embedded lake (`datlake run show` shows it)."""
         base = self._client.base_url
-        return None if base is None else f"{base}/runs/{self.run_id}"
+        return None if base is None else state.run_url(base, self.run_id, self._run.namespace)
 
     @property
     def warnings(self) -> list[str]:

@@ -20,6 +20,8 @@ __all__ = ["MAX_BYTES", "RunLog"]
 
 # A log beyond this is a mistake in a loop; its head says which one.
 MAX_BYTES = 256 * 1024 * 1024
+# Every thread of the SDK is named so.
+OWN_THREADS = "datlake-"
 # A record whose own text logs is let in; one that logs itself for ever is not.
 _NESTING = 4
 
@@ -225,7 +227,8 @@ class _Handler(logging.Handler):
             return
         self._depth[thread] = depth + 1
         try:
-            if self._accepts():
+            # What our own threads provoke, an HTTP library's debug lines above all, is not what the job said.
+            if self._accepts() and not (record.threadName or "").startswith(OWN_THREADS):
                 self._log.write_text(self._told(record))
         except Exception:  # noqa: BLE001 - one of the places that guard a host: logging must not fail the job
             self._log.write_text(f"{_utc(record.created)} {record.levelname} {record.name}: <record could not be read>")

@@ -59,6 +59,8 @@ def operation_from_request(
         values = {_FIELD_NAMES.get(name, name): value for name, value in query.items()}
         return codec.operation_from(_typed(op_type, values) | dict(names), op_type)
     fields = _body_fields(body)
+    if op_type.http.method != "PATCH":  # there null clears; elsewhere older clients write it for what they leave out
+        fields = {name: value for name, value in fields.items() if value is not None}
     stated = fields.get("job_name")
     if "job_name" in names and stated is not None and stated != names["job_name"]:
         raise InvalidRequest(

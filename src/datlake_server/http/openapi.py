@@ -80,7 +80,7 @@ def _operation(op_type: type[Op[object]], path: str, schema: Json, answer: Json)
         "responses": _responses(op_type, answer),
     }
     if has_body:
-        body = _body(schema, path)
+        body = _body(schema, path, null_is_absent=op_type.http.method != "PATCH")
         described["requestBody"] = {"required": "required" in body, "content": {"application/json": {"schema": body}}}
     return described
 
@@ -120,11 +120,15 @@ def _responses(op_type: type[Op[object]], answer: Json) -> Json:
     return {str(op_type.http.status): good, **unchanged, **problems(*sorted(statuses))}
 
 
-def _body(schema: Json, path: str) -> Json:
+def _body(schema: Json, path: str, *, null_is_absent: bool) -> Json:
     """What goes into the body: all but the names in the path and the namespace, which the query carries."""
     elsewhere = {"op", "namespace", *path_names(path)}
-    fields = {name: _portable(field) for name, field in _fields(schema).items() if name not in elsewhere}
     required = _required(schema)
+    fields = {
+        name: _or_null(_portable(field)) if null_is_absent and name not in required else _portable(field)
+        for name, field in _fields(schema).items()
+        if name not in elsewhere
+    }
     needed = [name for name in required if name not in elsewhere]
     return {"type": "object", "properties": fields, **({"required": needed} if needed else {})}
 
@@ -135,6 +139,19 @@ def _fields(schema: Json) -> dict[str, Json]:
 
 def _required(schema: Json) -> list[str]:
     return cast("list[str]", schema.get("required", []))
+
+
+def _or_null(schema: Json) -> Json:
+    """The schema of a value that may also be null."""
+    options = cast("list[Json]", schema.get("anyOf", []))
+    null: Json = {"type": "null"}
+    if null in options:
+        return schema
+    if options:
+        return {**schema, "anyOf": [*options, null]}
+    about: Json = {name: schema[name] for name in ("default", "description") if name in schema}
+    kept = {name: value for name, value in schema.items() if name not in about}
+    return {**about, "anyOf": [kept, null]}
 
 
 def _not_null(schema: Json) -> Json:
