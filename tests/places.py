@@ -12,7 +12,11 @@ from typing import NamedTuple
 
 from datlake_sdk.client import DatlakeClient
 
-SERVE = "import sys; from datlake_sdk.cli.server import run_server; sys.exit(run_server(sys.argv[1], '127.0.0.1', int(sys.argv[2])))"
+SERVE = """
+import sys
+from datlake_sdk.cli.server import run_server
+sys.exit(run_server(sys.argv[1], "127.0.0.1", int(sys.argv[2])))
+"""
 
 
 class Place(NamedTuple):
@@ -46,9 +50,8 @@ class Place(NamedTuple):
 
 def serve(home: Path, port: int = 0) -> tuple[subprocess.Popen[str], str]:
     """A server over the lake in `home`, once it answers, and its address."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(home), str(port)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    command = [sys.executable, "-c", SERVE, str(home), str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()
     found = re.search(r"http://127\.0\.0\.1:\d+", line)

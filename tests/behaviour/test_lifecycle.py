@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+import urllib.request
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -39,8 +40,19 @@ def test_a_job_finds_its_lake_in_the_environment(place: Place) -> None:
 def test_a_job_is_told_its_run_and_address_before_anything_is_sent(client: DatlakeClient) -> None:
     job = JobContext(client, "nightly")
     assert len(job.run_id) == 36
-    assert job.url == (f"{client.base_url}/runs/{job.run_id}" if client.base_url else None)
+    assert (job.url or "").startswith(f"{client.base_url}/runs/{job.run_id}" if client.base_url else "")
     assert not list(client.list_jobs())
+
+
+def test_the_link_of_a_run_opens_its_page(client: DatlakeClient) -> None:
+    """Also in a namespace of its own. An embedded lake has no pages."""
+    with JobContext(client, "nightly") as job:
+        pass
+    if job.url is None:
+        assert client.base_url is None
+        return
+    with urllib.request.urlopen(job.url, timeout=5) as page:  # noqa: S310 -- the server of this test
+        assert job.run_id in page.read().decode()
 
 
 def test_start_and_complete_work_without_with(client: DatlakeClient) -> None:

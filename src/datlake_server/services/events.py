@@ -77,7 +77,7 @@ def _attempt(tx: Tx, op: LogEvents, index: int, caller: Caller) -> EventResult:
 def _accept(tx: Tx, namespace: str, item: LogEvent | EventItem, event_id: str) -> Event:
     created = at_most_now(tx, item.created_at)
     run_id = item.run_id.lower() if item.run_id else None
-    job_name = _sign_of_life(tx, namespace, item.job_name, run_id, created)
+    job_name = _sign_of_life(tx, namespace, item.job_name, run_id)
     event = Event(
         event_id=event_id,
         event_type=item.event_type,
@@ -112,15 +112,15 @@ def _kept(tx: Tx, event_id: str, namespace: str) -> Event:
     return _event(row)
 
 
-def _sign_of_life(tx: Tx, namespace: str, job_name: str | None, run_id: str | None, at: int) -> str | None:
+def _sign_of_life(tx: Tx, namespace: str, job_name: str | None, run_id: str | None) -> str | None:
     if run_id is None:
         return job_name
     if job_name is not None:
-        return ensured_run(tx, namespace, job_name, run_id, at).job_name
+        return ensured_run(tx, namespace, job_name, run_id, tx.now).job_name
     if tx.one(RunRow, "runs.get", run_id=run_id) is None:
         return None  # the event came before its run, and names no job to make one of
     name = run_row(tx, run_id, namespace).job_name
-    tx.do("runs.seen", run_id=run_id, now=tx.now)
+    tx.do("runs.seen", run_id=run_id, now=tx.now, started_at=tx.now)
     return name
 
 

@@ -208,7 +208,7 @@ def _record_output(tx: Tx, op: RegisterSnapshot, row: SnapshotRow, at: int) -> N
         return
     known = tx.one(RunRow, "runs.get", run_id=op.run_id.lower())
     job_name = op.job_name or (known.job_name if known else "")
-    run = ensured_run(tx, op.namespace, job_name, op.run_id, at)
+    run = ensured_run(tx, op.namespace, job_name, op.run_id, tx.now)  # data may be older than the run that tells of it
     place = Place(row.table_id, row.snapshot_id, row.uri)
     if op.inputs is None:
         lineage.record(tx, run, "output", [place], at)

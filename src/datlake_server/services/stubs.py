@@ -20,12 +20,15 @@ def at_most_now(tx: Tx, stated: datetime | None) -> int:
 
 
 def ensured_run(tx: Tx, namespace: str, job_name: str, run_id: str, started: int) -> RunRow:
-    """The run, made as a stub if it is not known yet: operations may arrive in any order. Marks a sign of life."""
+    """The run, made as a stub if it is not known yet: operations may arrive in any order. Marks a sign of life.
+
+    The run started at the earliest `started` of all that was told of it, whatever was told first.
+    """
     run_id = run_id.lower()
     row = tx.one(RunRow, "runs.get", run_id=run_id)
     if row is not None:
         run = run_row(tx, run_id, namespace, job_name)  # first: another namespace's run shows no sign of life by this
-        tx.do("runs.seen", run_id=run_id, now=tx.now)
+        tx.do("runs.seen", run_id=run_id, now=tx.now, started_at=started)
         return run
     job = ensured_job(tx, namespace, job_name)
     tx.do(

@@ -11,26 +11,27 @@ VALUES (:run_id, :job_id, :namespace, 'running', :started_at, :now, :lost_after_
 -- name: runs.merge_start
 UPDATE runs SET started_at = min(started_at, :started_at),
                 last_seen_at = max(last_seen_at, :now),
-                lost_after_us = coalesce(lost_after_us, :lost_after_us),
-                parent_run_id = coalesce(parent_run_id, :parent_run_id)
+                lost_after_us = coalesce(max(lost_after_us, :lost_after_us), lost_after_us, :lost_after_us),
+                parent_run_id = coalesce(min(parent_run_id, :parent_run_id), parent_run_id, :parent_run_id)
 WHERE run_id = :run_id;
 
 -- name: runs.seen
-UPDATE runs SET last_seen_at = max(last_seen_at, :now) WHERE run_id = :run_id;
+UPDATE runs SET last_seen_at = max(last_seen_at, :now), started_at = min(started_at, :started_at)
+WHERE run_id = :run_id;
 
 -- name: runs.show_ending
 UPDATE runs SET (state, ended_at, error) = (
-    SELECT e.state, e.ended_at, e.error FROM endings e WHERE e.run_id = :run_id ORDER BY e.ended_at, e.op_key LIMIT 1)
+    SELECT e.state, e.ended_at, e.error FROM endings e WHERE e.run_id = :run_id ORDER BY e.ended_at, e.op_key, e.state LIMIT 1)
 WHERE run_id = :run_id;
 
 -- name: runs.add_ending
 INSERT INTO endings (run_id, ended_at, state, op_key, received_at, error)
 VALUES (:run_id, :ended_at, :state, :op_key, :now, :error)
-ON CONFLICT DO NOTHING;
+ON CONFLICT (run_id, ended_at, state) DO UPDATE SET error = coalesce(max(error, excluded.error), error, excluded.error);
 
 -- name: runs.endings
 SELECT run_id, state, ended_at, received_at, error FROM endings
-WHERE run_id IN (SELECT value FROM json_each(:run_ids)) ORDER BY run_id, ended_at, op_key;
+WHERE run_id IN (SELECT value FROM json_each(:run_ids)) ORDER BY run_id, ended_at, op_key, state;
 
 -- name: runs.put_facet
 INSERT INTO facets (run_id, section, key, value, at, digest) VALUES (:run_id, :section, :key, :value, :at, :digest)
@@ -46,8 +47,8 @@ INSERT INTO artifacts (run_id, uri, type, name, size_bytes, sha256)
 VALUES (:run_id, :uri, :type, :name, :size_bytes, :sha256)
 ON CONFLICT (run_id, uri, type) DO UPDATE SET
     name = max(coalesce(artifacts.name, ''), coalesce(excluded.name, '')),
-    size_bytes = coalesce(excluded.size_bytes, artifacts.size_bytes),
-    sha256 = coalesce(excluded.sha256, artifacts.sha256);
+    size_bytes = coalesce(max(artifacts.size_bytes, excluded.size_bytes), artifacts.size_bytes, excluded.size_bytes),
+    sha256 = coalesce(max(artifacts.sha256, excluded.sha256), artifacts.sha256, excluded.sha256);
 
 -- name: runs.artifacts
 SELECT run_id, type, uri, nullif(name, '') AS name, size_bytes, sha256 FROM artifacts
