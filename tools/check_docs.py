@@ -28,13 +28,10 @@ def main() -> int:
 
 
 def documents(root: Path) -> list[Path]:
-    """The Markdown files of the root and of its folders of documents."""
-    return sorted(
-        [
-            *root.glob("*.md"),
-            *(file for folder in ("docs", "examples", "benchmarks") for file in (root / folder).rglob("*.md")),
-        ]
-    )
+    """The Markdown files of the root and of its folders of documents; hidden folders hold what others wrote."""
+    files = [file for folder in ("docs", "examples", "benchmarks") for file in (root / folder).rglob("*.md")]
+    ours = [file for file in files if not any(part.startswith(".") for part in file.relative_to(root).parts)]
+    return sorted([*root.glob("*.md"), *ours])
 
 
 def findings(root: Path) -> Iterator[str]:
