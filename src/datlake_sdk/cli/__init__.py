@@ -1,0 +1,1 @@
+"""The command `datlake`: one file per group of commands, each loaded when it is asked for."""
