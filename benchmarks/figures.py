@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+ENOUGH_FOR_P99 = 100
+
 
 class Figure(Struct, frozen=True):
-    """One measured quantity: the median of `n` samples, with the least and the most."""
+    """One measured quantity: the median of `n` samples, with the least, the most and, of many, the 99th percentile."""
 
     what: str
     unit: str
@@ -17,10 +19,12 @@ class Figure(Struct, frozen=True):
     low: float
     high: float
     n: int
+    p99: float | None = None
 
     def __str__(self) -> str:
         """The figure as a row of a table says it."""
-        return f"{self.median:.3g} {self.unit} ({self.low:.3g}-{self.high:.3g}), n={self.n}"
+        tail = "" if self.p99 is None else f", p99 {_short(self.p99)}"
+        return f"{_short(self.median)} {self.unit} ({_short(self.low)}-{_short(self.high)}){tail}, n={self.n}"
 
 
 class Claim(Struct, frozen=True):
@@ -64,10 +68,9 @@ class Plan(Struct, frozen=True):
 
 def figure(what: str, unit: str, samples: Sequence[float]) -> Figure:
     """The samples as one figure."""
-    return Figure(what, unit, statistics.median(samples), min(samples), max(samples), len(samples))
+    p99 = statistics.quantiles(samples, n=100)[-1] if len(samples) >= ENOUGH_FOR_P99 else None
+    return Figure(what, unit, statistics.median(samples), min(samples), max(samples), len(samples), p99)
 
 
-def percentile(samples: Sequence[float], percent: int) -> float:
-    """The value that `percent` of the samples do not exceed."""
-    ordered = sorted(samples)
-    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

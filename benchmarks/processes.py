@@ -19,7 +19,6 @@ ROOT = Path(__file__).parent.parent
 # On the checkout's disk, as a temporary folder may be memory, where a sync costs nothing.
 CACHE = Path(__file__).parent / ".cache"
 
-SERVE = "import sys; from datlake_server.http.serve import serve; serve(sys.argv[1], '127.0.0.1', 0)"
 STOP_S = 15
 
 
@@ -103,17 +102,3 @@ def served(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Generat
             process.kill()
             process.wait()
         process.stdout.close()
-
-
-@contextmanager
-def datlake_server(folder: Path) -> Generator[Served]:
-    """`datlake serve` on a lake in `folder`, as a process of its own."""
-    with served([sys.executable, "-c", SERVE, str(folder / "served")], folder, environment()) as server:
-        yield server
-
-
-@contextmanager
-def noop_server(folder: Path) -> Generator[Served]:
-    """The same web server around nothing: reads a body, answers a small one."""
-    with served([sys.executable, "-m", "benchmarks.children.noop_server"], folder, environment()) as server:
-        yield server

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -84,11 +85,10 @@ def _value(claim: Claim) -> str:
 
 
 def _today() -> str:
-    from datetime import UTC, datetime
-
     return datetime.now(UTC).strftime("%Y-%m-%d")
 
 
 def _machine() -> str:
     load = os.getloadavg()[0]
-    return f"{os.cpu_count()} cores, {platform.system()} {platform.release()} {platform.machine()}, load {load:.1f} after"
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    return f"{os.cpu_count()} cores, {system}, load {load:.1f} at the end"

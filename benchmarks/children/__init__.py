@@ -1,1 +1,1 @@
-"""Programs that the measures start as processes of their own; each prints one line of JSON, or the address it serves."""
+"""Programs that the measures start as processes of their own; each prints a line of JSON, or where it serves."""

@@ -13,10 +13,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 READY_S = 180
+WARM_UP = 20
 
 
 def main() -> None:
@@ -34,46 +36,51 @@ def _serve(folder: Path, options: list[str]) -> None:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), *options]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/artifacts"]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{folder}/mlflow.db",
+        "--artifacts-destination",
+        f"{folder}/artifacts",
+    ]
     with (folder / "log").open("wb") as log:
         # A group of its own: its workers outlive it otherwise.
         server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        _wait(url, server)
+        _wait(port, server)
         print(url, flush=True)
         server.wait()
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         time.sleep(3)
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
-def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
+def _wait(port: int, server: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + READY_S
     while time.monotonic() < until and server.poll() is None:
         try:
-            with urllib.request.urlopen(f"{url}/health", timeout=2):
-                return
+            with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+                connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+                if b" 200 " in connection.recv(64):
+                    return
+                time.sleep(0.5)
         except OSError:
             time.sleep(0.5)
     raise SystemExit(f"MLflow's server did not answer within {READY_S} s")
 
 
 def _runs(url: str, rounds: int) -> list[float]:
-    import mlflow
-
+    mlflow = import_module("mlflow")
     mlflow.set_tracking_uri(url)
     mlflow.set_experiment("weather")
     samples = []
-    for number in range(rounds + 5):
+    for number in range(rounds + WARM_UP):
         began = time.perf_counter()
         mlflow.start_run()
         mlflow.end_run()
-        if number >= 5:
+        if number >= WARM_UP:
             samples.append((time.perf_counter() - began) * 1000)
     return samples
 

@@ -12,7 +12,9 @@ Message = MutableMapping[str, object]
 ANSWER = b'{"run_id":"' + b"0" * 36 + b'","state":"' + b"x" * 450 + b'"}'
 
 
-async def answer(scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
+async def answer(
+    _scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+) -> None:
     """Reads the body, answers half a kilobyte."""
     while (await receive()).get("more_body"):
         pass

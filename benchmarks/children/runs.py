@@ -1,7 +1,7 @@
 """Whole runs beside the bare work they cannot do without, in turns: `runs.py FOLDER ROUNDS [NOOP_URL]`.
 
-The bare work is four commits of a row, synced; with a URL also four calls of a server that does nothing. The lake is what
-the environment says. Prints the milliseconds of each case.
+The bare work is four commits of a row, synced; with a URL also four calls of a server that does nothing. The lake is
+the one that the environment names. Prints the milliseconds of each case.
 """
 
 from __future__ import annotations
@@ -43,7 +43,11 @@ def _cases(folder: str, noop: str | None) -> dict[str, Callable[[], None]]:
     client = DatlakeClient()
     client.register_snapshot("weather_raw", "file:///data/weather_raw.parquet", "parquet", SCHEMA)
     connection = apsw.Connection(f"{folder}/bare.db")
-    for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "CREATE TABLE bare (id TEXT, body BLOB)"):
+    for statement in (
+        "PRAGMA journal_mode = WAL",
+        "PRAGMA synchronous = FULL",
+        "CREATE TABLE bare (id TEXT, body BLOB)",
+    ):
         connection.execute(statement).fetchall()
     return {
         "run, client from the environment": lambda: _run(JobContext("weather_hourly")),

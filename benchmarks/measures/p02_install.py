@@ -27,7 +27,9 @@ def measure(plan: Plan) -> Result:
     with scratch() as folder:
         wheel = _build(folder)
         python = _install(folder, wheel)
-        known = msgspec.json.decode(answer_of([str(python), "-c", LIST], folder, environment(PYTHONPATH="")), type=dict[str, str])
+        known = msgspec.json.decode(
+            answer_of([str(python), "-c", LIST], folder, environment(PYTHONPATH="")), type=dict[str, str]
+        )
         packages = next((folder / "venv").glob("lib/python*/site-packages"))
         sources, compiled = _size_mib(packages, compiled=False), _size_mib(packages, compiled=True)
         wheel_kib = wheel.stat().st_size / 1024

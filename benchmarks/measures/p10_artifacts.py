@@ -14,11 +14,11 @@ import msgspec
 
 from benchmarks import peers
 from benchmarks.figures import Claim, Figure, Plan, Result, figure
-from benchmarks.processes import Served, answer_of, datlake_server, environment, scratch
+from benchmarks.processes import Served, answer_of, environment, scratch
+from benchmarks.servers import datlake_server
 
 ROUNDS = 3
 RSS_TARGET_MIB = 32
-CHUNK_BYTES = 4 << 20
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -70,8 +70,9 @@ def _rounds(disk: Path, file: Path, lake: Served) -> dict[str, list[Moved]]:
 
 def _figures(moved: dict[str, list[Moved]], mib: int) -> list[Figure]:
     rates = [figure(name, "MiB/s", [mib / one.seconds for one in moved[name]]) for name in moved]
-    client = [figure(f"{name}, memory of the client", "MiB", [one.client_mib for one in moved[name]]) for name in moved]
-    server = [figure(f"{name}, memory of the server", "MiB", grown) for name in moved if (grown := _server(moved[name]))]
+    client = [figure(f"{name}, client's memory", "MiB", [one.client_mib for one in moved[name]]) for name in moved]
+    grown = {name: _server(moved[name]) for name in moved}
+    server = [figure(f"{name}, server's memory", "MiB", grown[name]) for name in moved if grown[name]]
     return rates + client + server
 
 
