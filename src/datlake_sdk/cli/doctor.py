@@ -80,6 +80,21 @@ def _settings(settings: Settings) -> Check:
     if settings.disabled:
         return Check(name="settings", status="warn", found="DATLAKE_DISABLED is set", next="unset it to record runs")
     return Check(name="settings", status="ok", found=f"namespace {settings.namespace}")
+
+
+def _home(settings: Settings) -> Iterator[Check]:
+    from tempfile import TemporaryFile
+
+    home = settings.home
+    try:
+        os.makedirs(home, mode=0o700, exist_ok=True)
+        with TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        then = "set DATLAKE_HOME to a folder you own"
+        yield Check(name="home", status="fail", found=f"{home} cannot be written to: {error.strerror}", next=then)
+        return
+    yield Check(name="home", status="ok", found=f"{home} can be written to")
     yield _disk(home)
 
 

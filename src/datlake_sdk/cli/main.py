@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from datlake_sdk.cli.arguments import Arguments, parsed, print_help
+from datlake_sdk.cli.arguments import Arguments
+from datlake_sdk.cli.commands import parsed, print_help
 from datlake_sdk.cli.exits import BY_SIGNAL, ERROR, OK, USAGE, UsageError, exit_code_of
 from datlake_sdk.errors import DatlakeError, ServerError
 

@@ -1,0 +1,228 @@
+"""Every command of `datlake`: its arguments, and the function that carries it out. Loads argparse, nothing of ours."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Final, TextIO
+
+from datlake_sdk import __version__
+from datlake_sdk.cli.arguments import ROWS, Arguments, Parser
+from datlake_sdk.cli.exits import EXIT_CODES
+
+if TYPE_CHECKING:
+    # argparse has no public name for what `add_subparsers` gives.
+    Commands = argparse._SubParsersAction["Parser"]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+# These may stand before or after the command; each takes a value.
+GLOBAL_OPTIONS: Final = ("--url", "--home", "--namespace")
+PROGRAM_AFTER_DASHES: Final = "the program stands after `--`, like: datlake run --job nightly -- ./report.sh"
+
+
+def parsed(argv: Sequence[str]) -> Arguments:
+    """The command line as values. Prints and raises `SystemExit` for help, the version and mistakes."""
+    own, program = _split(list(argv))
+    parser, known = _main_parser()
+    if (command := _command_of(own)) and command not in known:
+        parser.error(_unknown(command, known))
+    arguments = parser.parse_args(own, namespace=Arguments())
+    arguments.program = program
+    if arguments.handler.startswith("run:") and not program:
+        parser.error(f"no program was named: {PROGRAM_AFTER_DASHES}")
+    return arguments
+
+
+def print_help(file: TextIO) -> None:
+    """The whole help is written to `file`."""
+    _main_parser()[0].print_help(file)
+
+
+def _main_parser() -> tuple[Parser, Collection[str]]:
+    """The parser of the whole command line, and the commands it knows."""
+    parser = Parser(
+        prog="datlake",
+        description="Which run wrote this, from exactly what, with which code, and where is its log?",
+        epilog=_epilog(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[_global_options()],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"datlake {__version__}", help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for group in (_add_run, _add_demo, _add_lists, _add_tables, _add_lineage, _add_setup):
+        group(commands)
+    return parser, commands.choices
+
+
+def _unknown(command: str, known: Collection[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(command, known, n=1, cutoff=0.6)
+    return f"there is no command {command!r}{f' (did you mean `datlake {near[0]}`?)' if near else ''}"
+
+
+def _split(argv: list[str]) -> tuple[list[str], list[str]]:
+    """(our words, the program of `datlake run`): what follows the first `--` belongs to it, whatever it looks like."""
+    if _command_of(argv) != "run" or "--" not in argv:
+        return argv, []
+    at = argv.index("--")
+    return argv[:at], argv[at + 1 :]
+
+
+def _command_of(argv: Sequence[str]) -> str:
+    """The first word that is neither an option nor an option's value."""
+    before = ""
+    for word in argv:
+        if before not in GLOBAL_OPTIONS and not word.startswith("-"):
+            return word
+        before = word
+    return ""
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def _add_run(commands: Commands) -> None:
+    run = _add(commands, "run", "run:track", "run any program as a tracked job; `run show` shows a run")
+    run.only = PROGRAM_AFTER_DASHES
+    run.usage = "datlake run [OPTIONS] -- PROGRAM [ARGUMENT …]\n       datlake run show RUN_ID [--json]"
+    run.description = (
+        "Runs a program as a tracked job. What it prints is passed through and kept as the run's log, its exit code is "
+        "returned as it is (128 + n for death by signal n, 127 not found, 126 not executable). A JobContext in the "
+        "program becomes a child of the run."
+    )
+    run.add_argument("--job", metavar="NAME", help="the job's name; the program's name without it")
+    writes = "a table it writes, and where (a URI or a path); registered as a snapshot if the program succeeds"
+    for options, dest, metavar, what in (
+        (("-i", "--input"), "inputs", "TABLE", "a table it reads, or any URI"),
+        (("-o", "--output"), "outputs", "TABLE=URI", writes),
+        (("--metadata",), "metadata", "KEY=VALUE", "kept with the run"),
+    ):
+        run.add_argument(
+            *options, dest=dest, action="append", metavar=metavar, default=argparse.SUPPRESS, help=f"{what}; repeatable"
+        )
+    show = _add(
+        run.add_subparsers(metavar="show", prog="datlake run"),
+        "show",
+        "runs:show",
+        "what a run read and wrote, from which code, and how it ended",
+    )
+    show.add_argument("run_id", metavar="RUN_ID", help="the run's id, or enough of its beginning")
+    _add_json(show)
+
+
+def _add_demo(commands: Commands) -> None:
+    demo = _add(commands, "demo", "demo:demo", "run three small weather jobs and show what came of them")
+    demo.description = (
+        "Runs three small weather jobs on made-up data, into the lake in use, namespace `demo` (or --namespace), and "
+        "shows their lineage."
+    )
+    _add_json(demo)
+
+
+def _add_lists(commands: Commands) -> None:
+    jobs = _add(commands, "jobs", "runs:jobs", "the jobs and their latest runs")
+    runs = _add(commands, "runs", "runs:runs", "runs, the newest first")
+    runs.add_argument("job", nargs="?", metavar="JOB", help="only runs of this job")
+    runs.add_argument("--state", choices=("running", "completed", "failed", "aborted", "lost"), help="only this state")
+    runs.add_argument("--since", metavar="TIME", help="started since: 90m, 24h, 7d, 2026-11-23 or 2026-11-23T03:00Z")
+    log = _add(commands, "log", "runs:log", "what a run said")
+    log.add_argument("run_id", metavar="RUN_ID", help="the run's id, or enough of its beginning")
+    for each in (jobs, runs):
+        _add_limit(each)
+    for each in (jobs, runs, log):
+        _add_json(each)
+
+
+def _add_tables(commands: Commands) -> None:
+    tables = _add(commands, "tables", "tables:tables", "the tables and their latest versions")
+    table = _add(commands, "table", "tables:table", "a table's latest version, columns and history")
+    uri = _add(commands, "uri", "tables:uri", "where a table's data is, and nothing else")
+    for each in (table, uri):
+        each.add_argument("table", metavar="TABLE")
+    uri.add_argument("--as-of", metavar="TIME", help="what readers got then: 24h, 2026-11-23 or 2026-11-23T03:00Z")
+    uri.add_argument("--version", metavar="VERSION", help="this version, or the snapshot of this id")
+    for each in (tables, table):
+        _add_limit(each)
+    for each in (tables, table, uri):
+        _add_json(each)
+
+
+def _add_lineage(commands: Commands) -> None:
+    lineage = _add(commands, "lineage", "lineage:lineage", "what feeds a table, and what it feeds, as a tree")
+    lineage.add_argument("table", metavar="TABLE")
+    lineage.add_argument(
+        "--direction", choices=("upstream", "downstream", "both"), default="both", help="(%(default)s)"
+    )
+    lineage.add_argument(
+        "--depth",
+        type=_number(1, 100),
+        default=10,
+        metavar="N",
+        help="how many steps; table to table is 2 (%(default)s)",
+    )
+    _add_json(lineage)
+
+
+def _add_setup(commands: Commands) -> None:
+    serve = _add(commands, "serve", "serving:serve", "serve a lake to a team")
+    serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
+    serve.add_argument("--port", type=_number(0, 65535), default=8765, help="0 takes a free one (%(default)s)")
+    config = commands.add_parser(
+        "config", help="the settings in force", parents=[_global_options()], allow_abbrev=False
+    )
+    config.only = "`datlake config show` is all there is"
+    shown = config.add_subparsers(metavar="show", required=True)
+    show = _add(shown, "show", "config:show", "each setting with its value and where it came from")
+    doctor = _add(commands, "doctor", "doctor:doctor", "check that everything is in place")
+    for each in (show, doctor):
+        _add_json(each)
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+def _add(commands: Commands, name: str, handler: str, what: str) -> Parser:
+    parser = commands.add_parser(
+        name,
+        help=what,
+        description=f"{what[0].upper()}{what[1:]}.",
+        parents=[_global_options()],
+        allow_abbrev=False,
+    )
+    parser.set_defaults(handler=handler)
+    return parser
+
+
+def _global_options() -> Parser:
+    # SUPPRESS: without it, a default of the command would undo what stood before the command.
+    options = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = options.add_argument_group("which lake")
+    group.add_argument("--url", metavar="URL", help="the server's (DATLAKE_API_URL)")
+    group.add_argument("--home", metavar="DIR", help="the folder of an embedded lake (DATLAKE_HOME)")
+    group.add_argument("--namespace", metavar="NAME", help="where names are looked up (DATLAKE_NAMESPACE)")
+    return options
+
+
+def _add_json(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, as the API has it")
+
+
+def _add_limit(parser: Parser) -> None:
+    parser.add_argument(
+        "--limit", type=_number(1, 1_000_000), default=ROWS, metavar="N", help="how many at most (%(default)s)"
+    )
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if text.isascii() and text.isdigit() and least <= int(text[:20]) <= most:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to {most}")
+
+    return number
+
+
+def _epilog() -> str:
+    codes = "\n".join(f"  {code}  {meaning}" for code, meaning in EXIT_CODES.items())
+    return f"exit codes:\n{codes}\n\n`datlake run` returns the exit code of its program. Times are UTC."
