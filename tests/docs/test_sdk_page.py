@@ -91,6 +91,17 @@ def default_of(field: msgspec.structs.FieldInfo) -> str:
     return "" if field.default_factory is msgspec.NODEFAULT else repr(field.default_factory())
 
 
+def test_the_answer_of_a_registration_has_the_fields_of_its_table(tmp_path: Path) -> None:
+    """It is a dict: whoever reads a key that the page names must find it, deferred or not."""
+    told = {row[0].strip("`") for row in rows(section(SDK_PAGE, "RegisteredSnapshot"))[1:]}
+    assert len(told) > 10
+    for disabled in (False, True):
+        with DatlakeClient(tmp_path, disabled=disabled) as client, JobContext(client, "job") as job:
+            answer = job.register_snapshot("table", "s3://lake/table/1", "parquet")
+        assert told - set(answer) == set()
+        assert answer["deferred"] is disabled
+
+
 def test_every_error_is_in_the_table_and_in_the_tree() -> None:
     """Whoever writes `except` must find the class, its code and its status."""
     told = {row[0].strip("`"): row[2:] for row in rows(section(SDK_PAGE, "Exceptions"))[1:]}

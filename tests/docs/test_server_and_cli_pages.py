@@ -11,7 +11,7 @@ from typing import get_args
 from datlake_sdk.cli.exits import EXIT_CODES
 from datlake_sdk.wire.operations import OPERATIONS, Op, answer_type
 from datlake_server.http.aliases import ALIASES
-from tests.docs.pages import DOCS, ROOT, code_words, headings, prose, rows, section
+from tests.docs.pages import DOCS, ROOT, blocks, code_words, headings, prose, rows, section
 
 SERVER_PAGE = DOCS / "server.md"
 CLI_PAGE = DOCS / "cli.md"
@@ -74,6 +74,20 @@ def test_every_command_and_option_has_its_place() -> None:
     }
     assert [name for name in known if name not in headings(CLI_PAGE)] == []
     assert missing == set()
+
+
+def test_every_command_that_a_document_types_is_there() -> None:
+    """A command that was renamed is typed from some page for years."""
+    known = {name.split()[0] for name in commands()}
+    typed = {
+        (page.name, word)
+        for page in [ROOT / "README.md", *DOCS.rglob("*.md")]
+        for block in blocks(page)
+        if block.info == "sh"
+        for word in re.findall(r"(?:^|\s|\$\()datlake (?:--[a-z]+ \S+ )*([a-z]+)", block.body)
+    }
+    assert len(typed) > 10
+    assert {(page, word) for page, word in typed if word not in known} == set()
 
 
 def test_the_exit_codes_are_those_of_the_program() -> None:
