@@ -166,7 +166,10 @@ def _reopened(url: str, opened: Callable[[dict[str, str]], Reader], at: int, eta
 def _pieces(file: int, path: str, size_bytes: int) -> Iterator[bytes]:
     at = 0
     while at < size_bytes:
-        piece = os.pread(file, min(PIECE_BYTES, size_bytes - at), at)
+        try:
+            piece = os.pread(file, min(PIECE_BYTES, size_bytes - at), at)
+        except OSError as error:  # a folder opens like a file, and a network disk may fail half-way
+            raise _unreadable(path, error) from error
         if not piece:
             error = InvalidRequest(
                 f"{path} became shorter while it was sent; send it when it is finished", code="file_changed"
