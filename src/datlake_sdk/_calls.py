@@ -139,7 +139,12 @@ def options(settings: Settings, call: Call) -> CallOptions:
     if request_id is not None and not _REQUEST_ID.fullmatch(request_id):
         message = f"{request_id!r:.80} cannot be a request_id: it must be 1 to 128 printable ASCII characters"
         raise InvalidRequest(message, code="bad_request_id")
-    return CallOptions(timeout_s=call.get("timeout") or settings.timeout_s, api_key=api_key, request_id=request_id)
+    return CallOptions(
+        timeout_s=call.get("timeout") or settings.timeout_s,
+        retries=call.get("retries", True),
+        api_key=api_key,
+        request_id=request_id,
+    )
 
 
 def send(transport: Transport, op: Op[A], how: CallOptions) -> A:

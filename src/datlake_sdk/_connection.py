@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         api_key: str | None
         request_id: str | None
         timeout: float | None
+        retries: bool
 else:
     calls = LazyModule("datlake_sdk._calls")
 

@@ -41,6 +41,7 @@ class EventSender:
             self._begin()
         with self._changed:
             if self._closed or len(self._queue) >= QUEUE_EVENTS:
+                self.why = self.why or "the queue was full"
                 self.lost += 1
                 return False
             self._queue.append(event)

@@ -56,12 +56,16 @@ class Recorder:
             self.keep(op)
             return None
         try:
-            return self._client.call(op, timeout=self.wait_s)
+            return self.send_once(op)
         except (TransientNetworkError, ServerError, AuthError) as error:
             self.postpone(op, error)
         except DatlakeError as error:
             self.refused(op, error)
         return None
+
+    def send_once(self, op: Op[A]) -> A:
+        """What `op` answers, from one attempt that waits `wait_s`. Raises what the lake or the road to it says."""
+        return self._client.call(op, timeout=self.wait_s, retries=self.raises)
 
     def postpone(self, op: Op[A], error: DatlakeError) -> None:
         """Keeps `op` for the end of the run; raises `error` where the user asked for that."""
@@ -84,7 +88,7 @@ class Recorder:
         while self._backlog:
             op = self._backlog[0]
             try:
-                self._client.call(op, timeout=EXIT_PATIENCE_S)
+                self._client.call(op, timeout=EXIT_PATIENCE_S, retries=False)
             except (TransientNetworkError, ServerError, AuthError) as error:
                 self.away = error.message
                 return False
@@ -101,12 +105,15 @@ class Recorder:
         self.warn(f"{type(op).__name__} was refused: {error.message}")
 
     def warn(self, text: str) -> None:
-        """Tells `text` once, to the `datlake` logger and on the card."""
+        """Tells `text` once, to the `datlake` logger and on the card.
+
+        That the lake is away is one warning: what is lost by it afterwards is told on the card, and at INFO.
+        """
         if text in self._told:
             return
         self._told.add(text)
         self.warnings.append(text)
-        logger().warning("%s (run %s)", text, self._run_id)
+        logger().log(20 if self.away else 30, "%s (run %s)", text, self._run_id)  # logging.INFO, logging.WARNING
 
 
 def logger() -> Logger:

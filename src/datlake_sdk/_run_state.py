@@ -222,8 +222,9 @@ class RunState:
             self.recorder.keep(op)
             return self._registered(deferred(op))
         try:
-            timeout = None if op.expected_version is not None else self.recorder.wait_s
-            return self._registered(answered(self.client.call(op, timeout=timeout)))
+            if op.expected_version is not None:
+                return self._registered(answered(self.client.call(op)))
+            return self._registered(answered(self.recorder.send_once(op)))
         except (TransientNetworkError, ServerError) as error:
             if op.expected_version is not None:
                 raise
@@ -362,7 +363,7 @@ class RunState:
         reachable = recorder.catch_up()
         self._events.drain(EXIT_PATIENCE_S if reachable else 0)
         if self._events.lost:
-            recorder.warn(f"{self._events.lost} events were not delivered: {self._events.why or 'the queue was full'}")
+            recorder.warn(f"{self._events.lost} events were not delivered: {self._events.why or 'the lake is away'}")
         files = [log, *self._attachments] if log else self._attachments
         place = Bucket(self.namespace, self._plan.bucket)
         artifacts = upload_all(self.client, recorder, place, files, EXIT_PATIENCE_S, reachable=reachable)

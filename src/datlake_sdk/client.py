@@ -49,8 +49,8 @@ class DatlakeClient(Connection):
     """Talks to a lake: a server's (`http(s)://…`) or the embedded one in a folder (a path, or nothing at all).
 
     Safe to share between threads and to use after a fork. Every method also takes `namespace=`, `api_key=` (a token for
-    this call), `request_id=` (sent as `X-Request-Id`) and `timeout=` (seconds in all, retries included). Every method
-    blocks, and raises the errors of `datlake_sdk.errors`.
+    this call), `request_id=` (sent as `X-Request-Id`), `timeout=` (seconds in all, retries included) and `retries=`
+    (false: one attempt). Every method blocks, and raises the errors of `datlake_sdk.errors`.
     """
 
     # --- runs ---------------------------------------------------------------------------------------------------------

@@ -373,3 +373,43 @@ def _on_threads(work: Callable[[int], None]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def _run_alone(code: str) -> subprocess.CompletedProcess[str]:
+    """What a fresh interpreter, where nobody has configured logging, makes of `code` with an attached log."""
+    script = (
+        "import logging, sys, tempfile\n"
+        "from datlake_sdk.logs.capture import RunLog\n"
+        "log = RunLog.open(tempfile.mkdtemp(), run_id='r', job_name='j')\n" + code
+    )
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+
+
+def test_a_warning_still_reaches_stderr_where_nobody_configured_logging() -> None:
+    """Python prints it by its last resort, which any handler on the root would silence; ours must not."""
+    answer = _run_alone(
+        "log.attach('ERROR')\n"
+        "second = RunLog.open(tempfile.mkdtemp(), run_id='s', job_name='j'); second.attach()\n"
+        "logging.getLogger('job').warning('disk is nearly full')\n"
+    )
+    assert answer.stderr == "disk is nearly full\n"
+
+
+def test_a_job_configures_logging_inside_its_block_as_anywhere() -> None:
+    """`basicConfig` does nothing on a root that has handlers, so ours must not count as one."""
+    answer = _run_alone(
+        "log.attach()\n"
+        "assert not logging.getLogger().hasHandlers()\n"
+        "logging.basicConfig(level='INFO', format='mine: %(message)s', stream=sys.stdout)\n"
+        "logging.info('said')\n"
+        "log.detach()\n"
+        "assert type(logging.getLogger().handlers) is list and len(logging.getLogger().handlers) == 1\n"
+        "print(open(log.close()).read())\n"
+    )
+    assert answer.stdout.startswith("mine: said\n")
+    assert "INFO root: said" in answer.stdout
+
+
+def test_a_level_that_is_none_is_refused_by_name(log: RunLog) -> None:
+    with pytest.raises(ValueError, match="log_level='CHATTY' is no level"):
+        log.attach("CHATTY")

@@ -14,6 +14,7 @@ import traceback
 from _thread import get_ident
 from collections.abc import Callable
 
+from datlake_sdk.logs._handlers import UncountedHandler, as_without_ours, install, remove
 from datlake_sdk.logs._levels import lowered_root
 
 __all__ = ["MAX_BYTES", "RunLog"]
@@ -83,14 +84,14 @@ class RunLog:
         if self.handler in root.handlers:
             return
         if level is not None:
-            self.handler.setLevel(level)
-            self._restore = lowered_root(self.handler.level)
+            self.handler.floor = _level_number(level)
+            self._restore = lowered_root(self.handler.floor)
         self._write_header(root.getEffectiveLevel(), asked=level is not None)
-        root.addHandler(self.handler)
+        install(self.handler)
 
     def detach(self) -> None:
         """No further records come in, and the root logger's level is what it was."""
-        logging.getLogger().removeHandler(self.handler)
+        remove(self.handler)
         restore, self._restore = self._restore, None
         if restore is not None:
             restore()
@@ -201,13 +202,15 @@ class _Loss:
         self.size_bytes += size_bytes
 
 
-class _Handler(logging.Handler):
+class _Handler(UncountedHandler):
     """Formats on the logging thread without holding the lock, so that a record's own text may log."""
 
     def __init__(self, log: RunLog, accepts: Callable[[], bool]) -> None:
         super().__init__()
         self._log = log
         self._accepts = accepts
+        # Not the handler's own level: a record below it would not come by, and might have to go to stderr.
+        self.floor = logging.NOTSET
         self._depth: dict[int, int] = {}
         self._formatter = logging.Formatter()
 
@@ -227,8 +230,10 @@ class _Handler(logging.Handler):
             return
         self._depth[thread] = depth + 1
         try:
+            as_without_ours(self, record)
             # What our own threads provoke, an HTTP library's debug lines above all, is not what the job said.
-            if self._accepts() and not (record.threadName or "").startswith(OWN_THREADS):
+            own = (record.threadName or "").startswith(OWN_THREADS)
+            if record.levelno >= self.floor and self._accepts() and not own:
                 self._log.write_text(self._told(record))
         except Exception:  # noqa: BLE001 - one of the places that guard a host: logging must not fail the job
             self._log.write_text(f"{_utc(record.created)} {record.levelname} {record.name}: <record could not be read>")
@@ -247,6 +252,15 @@ class _Handler(logging.Handler):
         if record.stack_info:
             lines.append(record.stack_info)
         return "\n".join(lines)
+
+
+def _level_number(level: int | str) -> int:
+    """The number of a level. Raises `ValueError` for a name that is none."""
+    known = logging.getLevelNamesMapping()
+    if isinstance(level, str) and level.upper() not in known:
+        message = f"log_level={level!r} is no level; take one of {', '.join(known)}"
+        raise ValueError(message)
+    return level if isinstance(level, int) else known[level.upper()]
 
 
 def _message(record: logging.LogRecord) -> str:
