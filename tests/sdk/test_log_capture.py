@@ -181,10 +181,13 @@ def test_a_record_whose_text_logs_is_written_and_one_that_logs_itself_ends(log: 
             return "endless"
 
     logger.propagate = False  # other handlers would print the record anew, each time logging again
+    silent = logging.NullHandler()  # and so would Python's last resort, were ours alone
+    logger.addHandler(silent)
     logger.addHandler(log.handler)
     logger.warning("%s", Chatty())
     logger.warning("%s", Endless())
     logger.removeHandler(log.handler)
+    logger.removeHandler(silent)
     logger.propagate = True
     shipped = text(log)
     assert "lazy load" in shipped
