@@ -27,20 +27,20 @@ class JobRow(Struct, frozen=True):
     description: str | None
 
 
-class RunRow(Struct, frozen=True):
+class RunRow(Struct, frozen=True, kw_only=True):
     """A run as it is stored, without what hangs on it."""
 
     run_id: str
     job_id: int
     job_name: str
     namespace: str
-    state: RunState
+    state: RunState = "running"
     started_at: int
-    ended_at: int | None
+    ended_at: int | None = None
     last_seen_at: int
-    lost_after_us: int | None
-    parent_run_id: str | None
-    error: str | None
+    lost_after_us: int | None = None
+    parent_run_id: str | None = None
+    error: str | None = None
 
     def state_at(self, now: int) -> RunState:
         """The state as it is shown: `lost` is presumed, never stored, and any sign of life ends it."""
@@ -118,7 +118,11 @@ H = TypeVar("H", bound=_OfRun)
 
 def run_row(tx: Tx, run_id: str, namespace: str, job_name: str | None = None) -> RunRow:
     """The run of that id. Raises `NotFound`, also for a run that another namespace or job owns."""
-    row = tx.one(RunRow, "runs.get", run_id=run_id.lower())
+    return owned(tx.one(RunRow, "runs.get", run_id=run_id.lower()), run_id, namespace, job_name)
+
+
+def owned(row: RunRow | None, run_id: str, namespace: str, job_name: str | None = None) -> RunRow:
+    """`row`, if it is there and of this namespace and job. Raises `NotFound`."""
     if row is None or row.namespace != namespace:
         message = f"there is no run {run_id} in namespace {namespace!r}; `datlake runs` lists those there are"
         raise NotFound(message, code="run_not_found", run_id=run_id)

@@ -145,11 +145,13 @@ def _add(tx: Tx, op: AddInputs | AddOutputs, role: lineage.Role) -> Run:
 
 
 def _describe(tx: Tx, row: RunRow, at: int, metadata: Mapping[str, object], environment: Mapping[str, object]) -> None:
-    for section, values in (("metadata", metadata), ("environment", environment)):
-        for key, value in values.items():
-            text = json_text(value)
-            digest = sha256(text.encode()).hexdigest()
-            tx.do("runs.put_facet", run_id=row.run_id, section=section, key=key, value=text, at=at, digest=digest)
+    facets = [
+        (section, key, text := json_text(value), sha256(text.encode()).hexdigest())
+        for section, values in (("metadata", metadata), ("environment", environment))
+        for key, value in values.items()
+    ]
+    if facets:
+        tx.do("runs.put_facets", run_id=row.run_id, at=at, facets=json_text(facets))
 
 
 def _lost_after_us(interval_s: float | None) -> int | None:

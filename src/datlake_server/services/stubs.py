@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from datlake_sdk.errors import NotFound
 from datlake_sdk.wire.times import micros
-from datlake_server.services.records import JobRow, RunRow, run_row
+from datlake_server.services.records import JobRow, RunRow, owned
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,21 +27,19 @@ def ensured_run(tx: Tx, namespace: str, job_name: str, run_id: str, started: int
     run_id = run_id.lower()
     row = tx.one(RunRow, "runs.get", run_id=run_id)
     if row is not None:
-        run = run_row(tx, run_id, namespace, job_name)  # first: another namespace's run shows no sign of life by this
+        owned(row, run_id, namespace, job_name)  # first: another namespace's run shows no sign of life by this
         tx.do("runs.seen", run_id=run_id, now=tx.now, started_at=started)
-        return run
+        return row
     job = ensured_job(tx, namespace, job_name)
-    tx.do(
-        "runs.insert",
+    tx.do("runs.insert", run_id=run_id, job_id=job.job_id, namespace=namespace, started_at=started, now=tx.now)
+    return RunRow(
         run_id=run_id,
         job_id=job.job_id,
+        job_name=job_name,
         namespace=namespace,
         started_at=started,
-        now=tx.now,
-        lost_after_us=None,
-        parent_run_id=None,
+        last_seen_at=tx.now,
     )
-    return run_row(tx, run_id, namespace)
 
 
 def ensured_job(tx: Tx, namespace: str, name: str) -> JobRow:

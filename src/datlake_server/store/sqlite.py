@@ -231,12 +231,17 @@ class SqliteStore:
 
     def _run(self, connection: apsw.Connection, group: list[_Waiting[Any]]) -> None:
         tx = SqliteTx(connection, self._clock())
+        alone = len(group) == 1  # then the transaction itself is what rolls back
         for waiting in group:
-            connection.execute("SAVEPOINT work")
+            if not alone:
+                connection.execute("SAVEPOINT work")
             stays = waiting.attempt(tx)
             if isinstance(waiting.error, apsw.Error):
                 raise waiting.error
-            connection.execute("RELEASE work" if stays else "ROLLBACK TO work; RELEASE work")
+            if alone and not stays:
+                connection.execute("ROLLBACK; BEGIN")
+            elif not alone:
+                connection.execute("RELEASE work" if stays else "ROLLBACK TO work; RELEASE work")
 
     def _open_writer(self) -> apsw.Connection:
         if self._writer is None:

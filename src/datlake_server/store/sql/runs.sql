@@ -5,8 +5,8 @@ FROM runs r JOIN jobs j ON j.job_id = r.job_id
 WHERE r.run_id = :run_id;
 
 -- name: runs.insert
-INSERT INTO runs (run_id, job_id, namespace, state, started_at, last_seen_at, lost_after_us, parent_run_id)
-VALUES (:run_id, :job_id, :namespace, 'running', :started_at, :now, :lost_after_us, :parent_run_id);
+INSERT INTO runs (run_id, job_id, namespace, state, started_at, last_seen_at)
+VALUES (:run_id, :job_id, :namespace, 'running', :started_at, :now);
 
 -- name: runs.merge_start
 UPDATE runs SET started_at = min(started_at, :started_at),
@@ -33,8 +33,9 @@ ON CONFLICT (run_id, ended_at, state) DO UPDATE SET error = coalesce(max(error, 
 SELECT run_id, state, ended_at, received_at, error FROM endings
 WHERE run_id IN (SELECT value FROM json_each(:run_ids)) ORDER BY run_id, ended_at, op_key, state;
 
--- name: runs.put_facet
-INSERT INTO facets (run_id, section, key, value, at, digest) VALUES (:run_id, :section, :key, :value, :at, :digest)
+-- name: runs.put_facets
+INSERT INTO facets (run_id, section, key, value, at, digest)
+SELECT :run_id, f.value ->> 0, f.value ->> 1, f.value ->> 2, :at, f.value ->> 3 FROM json_each(:facets) f WHERE true
 ON CONFLICT (run_id, section, key) DO UPDATE SET value = excluded.value, at = excluded.at, digest = excluded.digest
 WHERE (excluded.at, excluded.digest) > (facets.at, facets.digest);
 
