@@ -46,6 +46,11 @@ def checked_name(name: object, what: str) -> str:
     return name
 
 
+def fitting(text: object, otherwise: str) -> str:
+    """`text` as a label of at most 256 characters, blanks for what cannot stand in one; `otherwise` where none is left."""
+    return "".join(char if _is_shown(char) else " " for char in str(text)[:SDK_NAME_LIMIT]).strip() or otherwise
+
+
 def checked_run_id(run_id: str | None) -> str:
     """`run_id`, or a fresh one. Raises `InvalidRequest` for what is no UUID."""
     if run_id is None:

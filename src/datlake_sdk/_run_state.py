@@ -18,11 +18,11 @@ from datlake_sdk._attachments import Attachment, Bucket, figure_file, upload_all
 from datlake_sdk._current import current_job
 from datlake_sdk._endings import Outcome, error_of, outcome_of
 from datlake_sdk._events import EventSender
-from datlake_sdk._identity import checked_name, checked_run_id, parent_from_environment
+from datlake_sdk._identity import checked_name, checked_run_id, fitting, parent_from_environment
 from datlake_sdk._recorder import EXIT_PATIENCE_S, Recorder, logger
 from datlake_sdk._registered import RegisteredSnapshot, answered, deferred
 from datlake_sdk.environment import EnvironmentProbe
-from datlake_sdk.errors import Conflict, DatlakeError, ServerError, TransientNetworkError
+from datlake_sdk.errors import Conflict, DatlakeError, InvalidRequest, ServerError, TransientNetworkError
 from datlake_sdk.terminal import Card, say_end, say_start
 from datlake_sdk.wire.ids import DEFAULT_NAMESPACE, artifact_key, quoted, run_log_key
 from datlake_sdk.wire.models import DataRef, Run, RunError, Snapshot
@@ -244,7 +244,7 @@ class RunState:
                 self.recorder.warn("events were logged before the run began or after it ended; they are not kept")
             return
         item = EventItem(
-            event_type=_event_type(event_type),
+            event_type=fitting(event_type, "event"),
             data=calls.plain(data),
             job_name=self.job_name,
             run_id=self.run_id,
@@ -253,15 +253,16 @@ class RunState:
         )
         self._events.put(item)
 
-    def attach(self, path: str, name: str, kind: str) -> None:
+    def attach(self, path: str, name: str, kind: str, *, is_ours: bool = False) -> None:
         """Marks a file for upload."""
+        name, kind = fitting(name, "artifact"), fitting(kind, "file")
         key = artifact_key(self.job_name, self.run_id, name)
-        self._attachments.append(Attachment(os.path.abspath(path), key, name, kind))
+        self._attachments.append(Attachment(os.path.abspath(path), key, name, kind, is_ours=is_ours))
 
     def attach_bytes(self, name: str, data: bytes, kind: str) -> None:
         """Keeps bytes for upload."""
         try:
-            self._keep(write_temporary(data), name, kind)
+            self.attach(write_temporary(data), name, kind, is_ours=True)
         except OSError as error:
             self.recorder.warn(f"{kind} {name!r} was not kept: {error.strerror}")
 
@@ -275,13 +276,9 @@ class RunState:
         """Keeps a figure for upload."""
         try:
             path, kind = figure_file(figure)
-            self._keep(path, name, kind)
+            self.attach(path, name, kind, is_ours=True)
         except Exception as error:  # noqa: BLE001 -- a plotting library may raise anything, and the job comes first
             self.recorder.warn(f"figure {name!r} was not kept: {error}")
-
-    def _keep(self, path: str, name: str, kind: str) -> None:
-        key = artifact_key(self.job_name, self.run_id, name)
-        self._attachments.append(Attachment(path, key, name, kind, is_ours=True))
 
     def _send_events(self, batch: list[EventItem]) -> int:
         results = self.client.call(LogEvents(events=batch, namespace=self.namespace))
@@ -389,9 +386,16 @@ class RunState:
             return self.client.call(op, timeout=EXIT_PATIENCE_S)
         except Conflict as error:
             self.recorder.warn(error.message)
+        except InvalidRequest as error:
+            return self._send_bare_end(op, error)
         except DatlakeError as error:
             self.recorder.postpone(op, error)
         return None
+
+    def _send_bare_end(self, op: CompleteRun, refusal: InvalidRequest) -> Run | None:
+        """Ends the run without what a job may have made too large or odd: else it would seem to run for ever."""
+        self.recorder.refused(op, refusal)
+        return self.recorder.offer(msgspec.structs.replace(op, metadata={}, environment={}, artifacts=[], error=None))
 
     def _say_goodbye(self, outcome: Outcome, error: RunError | None, url: str | None) -> None:
         recorded = not self.recorder.is_behind
@@ -423,11 +427,6 @@ def run_url(base_url: str, run_id: str, namespace: str) -> str:
 def _version_in(run: Run | None, name: str) -> int | None:
     found = [data.version for data in run.inputs if data.table_name == name] if run is not None else []
     return found[-1] if found else None
-
-
-def _event_type(text: str) -> str:
-    shown = "".join(char if char.isprintable() else " " for char in str(text))[:256].strip()
-    return shown or "event"
 
 
 def _place(client: DatlakeClient) -> tuple[str | None, str]:

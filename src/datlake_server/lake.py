@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from datlake_sdk.errors import NotFound, ServerError
+from datlake_sdk.errors import InvalidRequest, NotFound, ServerError
 from datlake_sdk.wire import codec
+from datlake_sdk.wire.ids import ObjectName
 from datlake_sdk.wire.operations import ListObjects
 from datlake_server.caller import Caller
 from datlake_server.objects.files import ObjectFiles, Upload
@@ -71,7 +72,9 @@ class Lake:
     def begin_upload(self, namespace: str, bucket: str, object_name: str) -> Upload:
         """An upload that becomes visible as `object_name` when it is committed, and not before."""
         codec.checked(ListObjects(namespace=namespace, bucket=bucket))
-        codec.checked(ListObjects(namespace=namespace, bucket=object_name))  # an object's name is as free as a bucket's
+        codec.decode(codec.encode(object_name), ObjectName)
+        if not object_name.strip("/"):
+            raise InvalidRequest("the name of an object is more than slashes; choose another")
 
         def record(size_bytes: int, digest: str) -> LakeObject:
             def work(tx: Tx) -> LakeObject:

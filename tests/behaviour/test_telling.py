@@ -143,6 +143,23 @@ def test_an_attachment_that_cannot_be_uploaded_is_told_and_stops_nothing(client:
     assert len(job.warnings) == 4
 
 
+@pytest.mark.parametrize("name", ["", "a\nb", "\x00", "x" * 3000, "𝔘" * 300, "../x", "\ud800"])
+def test_an_artifact_may_be_called_anything(client: DatlakeClient, name: str) -> None:
+    """An odd name is mended; it never keeps the run from ending."""
+    with JobContext(client, "𝔘" * 256) as job:
+        job.attach_json(name, {"a": 1})
+    run = client.get_run(job.run_id)
+    assert (run.state, job.warnings) == ("completed", [])
+    assert json.loads(b"".join(client.read_object(run.artifacts[0].uri))) == {"a": 1}
+
+
+def test_a_run_ends_though_its_last_words_are_too_large(client: DatlakeClient) -> None:
+    """A server takes a megabyte; a run that is over must not seem to go on for ever."""
+    job = JobContext.start(client, "j", {"large": "x" * 3_000_000})
+    job.complete(extra={"large": "x" * 3_000_000})
+    assert client.get_run(job.run_id).state == "completed"
+
+
 def test_no_temporary_file_stays(client: DatlakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spare = tmp_path / "tmp"
     spare.mkdir()

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from datlake_sdk.errors import InvalidRequest
+from datlake_sdk.wire import codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,10 @@ class EmbeddedTransport:
         """What `op` answers; a write is on the disk when this returns."""
         from datlake_server.caller import Caller
 
-        caller = Caller(key=op.key, request_id=options.request_id)
+        try:
+            caller = Caller(key=op.key, request_id=options.request_id)
+        except codec.UNREADABLE as error:
+            raise codec.unreadable(error) from error
         return self._open().dispatch(op, caller, patience_s=options.timeout_s)
 
     def upload(self, namespace: str, bucket: str, object_name: str, path: str, options: CallOptions) -> LakeObject:

@@ -85,8 +85,8 @@ def query_name(field: str) -> str:
 
 def object_target(bucket: str, object_name: str, namespace: str) -> str:
     """The path and query of an object's bytes. Raises `InvalidRequest` for an empty name, which no path can hold."""
-    if not (bucket and object_name and namespace):
-        raise InvalidRequest("a bucket, an object and a namespace have names of at least one character; give them")
+    if not (bucket and object_name.strip("/") and namespace):
+        raise InvalidRequest("buckets, objects and namespaces have names, an object's more than slashes; give them")
     parts = "/".join(quoted(part) for part in object_name.split("/"))
     query = {} if namespace == DEFAULT_NAMESPACE else {"namespace": namespace}
     return f"{API_PREFIX}/datasets/{quoted(bucket)}/{parts}{query_string(query)}"

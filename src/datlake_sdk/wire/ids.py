@@ -18,7 +18,9 @@ UUID_PATTERN: Final = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![\
 # 2,048 is what OpenLineage producers send; the SDK itself keeps to 256 (`SDK_NAME_LIMIT`).
 Name = Annotated[str, Meta(min_length=1, max_length=2048, pattern=NO_CONTROL)]
 Text = Annotated[str, Meta(min_length=1, max_length=256, pattern=NO_CONTROL)]
-Uri = Annotated[str, Meta(min_length=1, max_length=8192, pattern=NO_CONTROL)]
+# A key holds two names of 256 characters, each up to 12 when percent-encoded; its URI escapes them again.
+ObjectName = Annotated[str, Meta(min_length=1, max_length=8192, pattern=NO_CONTROL)]
+Uri = Annotated[str, Meta(min_length=1, max_length=16384, pattern=NO_CONTROL)]
 Uuid = Annotated[str, Meta(pattern=UUID_PATTERN)]
 
 SDK_NAME_LIMIT: Final = 256
