@@ -26,7 +26,9 @@ class RegisteredSnapshot(TypedDict):
     job_name: str | None
     row_count: int | None
     size_bytes: int | None
+    fields: list[dict[str, object]]
     metadata: dict[str, object]
+    column_lineage: dict[str, object] | None
     late: bool
     deferred: bool
 
@@ -51,7 +53,9 @@ def deferred(op: RegisterSnapshot) -> RegisteredSnapshot:
         job_name=op.job_name,
         row_count=op.row_count,
         size_bytes=op.size_bytes,
+        fields=[],  # read by the lake
         metadata=op.metadata,
+        column_lineage=op.column_lineage,
         late=False,
         deferred=True,
     )

@@ -92,6 +92,7 @@ class RunState:
         self._answer: Run | None = None
         self._ending = threading.Lock()
         self._clock_started = 0.0
+        self._pid = 0
 
     @property
     def is_disabled(self) -> bool:
@@ -114,6 +115,7 @@ class RunState:
             raise RuntimeError(message)
         self._find_parent(parent)
         self.state = "running"
+        self._pid = os.getpid()
         self._clock_started = time.monotonic()
         if self._plan.ship_logs and self._plan.log_path is None and not self.is_disabled:
             self._capture_log(owner)
@@ -287,7 +289,12 @@ class RunState:
     # --- end ----------------------------------------------------------------------------------------------------------
 
     def end(self, error: BaseException | None, url: str | None) -> None:
-        """Ends the run as `error`, which left the block, says. Never raises over the user's exception."""
+        """Ends the run as `error`, which left the block, says. Never raises over the user's exception.
+
+        A forked child that leaves its parent's block ends nothing: the run is the parent's.
+        """
+        if os.getpid() != self._pid:
+            return
         outcome = outcome_of(error)
         try:
             self.complete(outcome, None, url, error if outcome != "completed" else None)
