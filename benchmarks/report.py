@@ -90,5 +90,6 @@ def _today() -> str:
 
 def _machine() -> str:
     load = os.getloadavg()[0]
-    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    kernel = ".".join(platform.release().split(".")[:2])  # what follows may name a machine or its owner
+    system = f"{platform.system()} {kernel} {platform.machine()}"
     return f"{os.cpu_count()} cores, {system}, load {load:.1f} at the end"
