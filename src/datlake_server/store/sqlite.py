@@ -264,7 +264,7 @@ class SqliteStore:
 
     def _migrate(self) -> None:
         try:
-            if self._version() == len(migrations()):
+            if self._version() >= len(migrations()):
                 self._file = _file_of(self._path)
                 return
             if not self._turn.acquire(LOCK_WAIT_S):
@@ -293,20 +293,27 @@ class SqliteStore:
             raise
 
     def _version(self) -> int:
-        row = self._open_writer().execute("PRAGMA user_version").fetchall()[0]
-        version = int(cast("dict[str, int]", row)["user_version"])
-        if version > len(migrations()):
-            message = (
-                f"the lake {self._path} was written by a newer Datlake (its shape is {version}, this version knows "
-                f"{len(migrations())}); upgrade datlake-sdk"
-            )
-            raise ServerError(message, code="lake_too_new", status=503, retryable=False)
-        return version
+        """How many migrations the lake has seen. Raises `ServerError` where it has become too new to be read."""
+        have, known = _number(self._open_writer(), "PRAGMA user_version"), len(migrations())
+        if have > known:
+            needed = _number(self._open_writer(), "SELECT value FROM facts WHERE name = 'min_reader'")
+            if needed > known:
+                message = (
+                    f"the lake {self._path} was written by a newer Datlake (its shape is {have}, this version reads up "
+                    f"to {known}); upgrade datlake-sdk"
+                )
+                raise ServerError(message, code="lake_too_new", status=503, retryable=False)
+        return have
 
 
 def now_us() -> int:
     """Microseconds since 1970."""
     return time.time_ns() // 1000
+
+
+def _number(connection: apsw.Connection, question: str) -> int:
+    row = connection.execute(question).fetchall()[0]
+    return int(next(iter(cast("dict[str, int]", row).values())))
 
 
 def _file_of(path: str) -> tuple[int, int] | None:

@@ -1,6 +1,13 @@
 -- The first shape of a lake. Times are microseconds since 1970 in UTC, ids are text, JSON is kept as it came.
 -- Migrations only add: an older reader must go on working.
 
+-- min_reader: the oldest number of migrations whose reader still understands this lake.
+CREATE TABLE facts (
+    name  TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO facts (name, value) VALUES ('min_reader', 1);
+
 CREATE TABLE jobs (
     job_id      INTEGER PRIMARY KEY,
     namespace   TEXT NOT NULL,
