@@ -47,7 +47,7 @@ def checked_name(name: object, what: str) -> str:
 
 
 def fitting(text: object, otherwise: str) -> str:
-    """`text` as a label of at most 256 characters, blanks for what cannot stand in one; `otherwise` where none is left."""
+    """`text` as a label of at most 256 characters, blanks for what cannot stand there; `otherwise` if none is left."""
     return "".join(char if _is_shown(char) else " " for char in str(text)[:SDK_NAME_LIMIT]).strip() or otherwise
 
 

@@ -102,7 +102,9 @@ def test_a_name_is_found_again_by_every_call_that_takes_one(client: DatlakeClien
     assert [found.job_name for found in client.list_jobs(limit=1, namespace=scope)] == [name]
     assert client.update_job(name, {"owner": name}, namespace=scope).owner == name
     assert client.describe_run(name, job.run_id, metadata={name: name}, namespace=scope).metadata[name] == name
-    assert client.add_outputs(name, job.run_id, [name] if "://" not in name else [], namespace=scope).run_id == job.run_id
+    assert (
+        client.add_outputs(name, job.run_id, [name] if "://" not in name else [], namespace=scope).run_id == job.run_id
+    )
     assert client.complete_run(name, job.run_id, ended_at=run.ended_at, namespace=scope).state == "completed"
     assert [event.data for event in client.events(job.run_id, namespace=scope)] == [{"name": name}]
 
