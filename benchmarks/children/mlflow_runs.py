@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 
 READY_S = 180
-WARM_UP = 20
+WARM_UP = 10
 
 
 def main() -> None:

@@ -16,7 +16,8 @@ from benchmarks.processes import Served, answer_of, environment, samples_of, scr
 from benchmarks.servers import datlake_server, noop_server
 
 ROUNDS = 200
-MLFLOW_ROUNDS = 60
+MLFLOW_ROUNDS = 20
+MLFLOW_TURNS = 3
 # start_run + end_run where the targets were set, p50 in ms; and how many times faster a run here must be.
 MLFLOW_REFERENCE = {"default server": (235.7, 20), "one-worker server": (78.9, 10)}
 MLFLOW_CHILD = Path(__file__).parent.parent / "children" / "mlflow_runs.py"
@@ -24,44 +25,70 @@ MLFLOW_CHILD = Path(__file__).parent.parent / "children" / "mlflow_runs.py"
 
 def measure(plan: Plan) -> Result:
     """Runs and bare work in turns in one process; the servers are processes of their own."""
-    with scratch() as disk, scratch(Path(tempfile.gettempdir())) as work:
-        with datlake_server(disk) as lake, noop_server(disk) as noop:
-            samples = samples_of("runs", [str(disk), str(ROUNDS), noop.url], work, DATLAKE_API_URL=lake.url)
-        figures = [figure(name, "ms", samples[name]) for name in samples]
-        theirs = _mlflow(disk, plan)
+    with (
+        scratch() as disk,
+        scratch(Path(tempfile.gettempdir())) as work,
+        datlake_server(disk) as lake,
+        noop_server(disk) as noop,
+    ):
+        side = _Side(disk, work, lake.url, noop.url)
+        samples = side.runs(ROUNDS)
+        duels = _duels(side, plan)
     return Result(
         name="P4",
         title="the same run over HTTP",
-        figures=[*figures, *theirs.values()],
-        claims=[*ratios(samples), *_mlflow_claims(samples["start and complete"], theirs)],
-        notes=[] if theirs else ["MLflow was not run this time: its figures are those of the targets' own machine"],
+        figures=[figure(name, "ms", samples[name]) for name in samples]
+        + [one for duel in duels.values() for one in duel],
+        claims=[*ratios(samples), *_mlflow_claims(samples["start and complete"], duels)],
+        notes=[] if duels else ["MLflow was not run this time: its figures are those known when the targets were set."],
         versions=peers.versions(plan),
     )
 
 
-def _mlflow_claims(ours: Sequence[float], theirs: dict[str, Figure]) -> list[Claim]:
+class _Side(msgspec.Struct, frozen=True):
+    """Our side of the comparison: a folder on the disk, one to work in, and both servers."""
+
+    disk: Path
+    work: Path
+    lake_url: str
+    noop_url: str
+
+    def runs(self, rounds: int) -> dict[str, list[float]]:
+        """The milliseconds of each case."""
+        folder = Path(tempfile.mkdtemp(dir=self.disk))
+        return samples_of("runs", [str(folder), str(rounds), self.noop_url], self.work, DATLAKE_API_URL=self.lake_url)
+
+
+def _mlflow_claims(alone: Sequence[float], duels: dict[str, tuple[Figure, Figure]]) -> list[Claim]:
     claims = []
     for server, (reference_ms, times) in MLFLOW_REFERENCE.items():
-        here = server in theirs
-        their_ms = theirs[server].median if here else reference_ms
+        here = server in duels
+        theirs, ours = (one.median for one in duels[server]) if here else (reference_ms, statistics.median(alone))
         what = f"start and complete, faster than MLflow's {server}" + ("" if here else " (reference figure)")
-        claims.append(Claim(what, "×", their_ms / statistics.median(ours), times, at_most=False, measured_here=here))
+        claims.append(Claim(what, "×", theirs / ours, times, at_most=False, measured_here=here))
     return claims
 
 
-def _mlflow(disk: Path, plan: Plan) -> dict[str, Figure]:
-    """MLflow's start and end of a run against each of its servers, by server; empty where MLflow is not measured."""
+def _duels(side: _Side, plan: Plan) -> dict[str, tuple[Figure, Figure]]:
+    """MLflow's start and end of a run beside ours, by MLflow's server; empty where MLflow is not measured."""
     if peers.MLFLOW not in peers.installed(plan):
         return {}
     found = {}
     for server, options in (("default server", []), ("one-worker server", ["--workers", "1"])):
-        command = [peers.MLFLOW.python, str(MLFLOW_CHILD), "serve", str(disk / server), *options]
-        with served(command, disk, environment()) as running:
-            found[server] = _mlflow_runs(running, server, disk)
+        command = [peers.MLFLOW.python, str(MLFLOW_CHILD), "serve", str(side.disk / server), *options]
+        with served(command, side.disk, environment()) as running:
+            found[server] = _duel(side, server, running)
     return found
 
 
-def _mlflow_runs(running: Served, server: str, disk: Path) -> Figure:
+def _duel(side: _Side, server: str, running: Served) -> tuple[Figure, Figure]:
+    """Both in turns, some rounds each, as no process can hold both."""
+    theirs, ours = list[float](), list[float]()
     command = [peers.MLFLOW.python, str(MLFLOW_CHILD), "run", running.url, str(MLFLOW_ROUNDS)]
-    samples = msgspec.json.decode(answer_of(command, disk, environment()), type=list[float])
-    return figure(f"MLflow's {server}, start_run and end_run", "ms", samples)
+    for _ in range(MLFLOW_TURNS):
+        theirs += msgspec.json.decode(answer_of(command, side.disk, environment()), type=list[float])
+        ours += side.runs(MLFLOW_ROUNDS)["start and complete"]
+    return (
+        figure(f"MLflow's {server}, start_run and end_run", "ms", theirs),
+        figure(f"start and complete, beside MLflow's {server}", "ms", ours),
+    )
