@@ -115,7 +115,7 @@ def publish(
 def tell_quality(job: JobContext, table: str, cleaned: Cleaned) -> None:
     """What was wrong with the input is in the log and, countable, in an event of the run."""
     for key, column, value in cleaned.removed.head(REMOVED_IN_LOG).iter_rows():
-        log.warning("%s: %s of %s is not believed to be %s, so it is unknown", table, column, key, value)
+        log.warning("outlier in %s: %s of %s is %s; kept as unknown", table, column, key, value)
     gaps = {column: count for column, count in cleaned.frame.null_count().row(0, named=True).items() if count}
     log.info("%s: %d rows, gaps %s", table, cleaned.frame.height, gaps)
     job.log_event(
