@@ -31,7 +31,7 @@ class Child:
 
     def __init__(self, pid: int, outputs: Mapping[int, int], signals: Sequence[signal.Signals]) -> None:
         """Takes over the process and its pipes, as (end to read, descriptor to pass it on to)."""
-        self.received: list[int] = []
+        self.received: list[signal.Signals] = []
         self._pid = pid
         self._outputs = dict(outputs)
         self._signals = signals
@@ -145,10 +145,10 @@ def _written(target: int, data: bytes) -> bool:
     return True
 
 
-def _next_signal(signals: Sequence[signal.Signals]) -> tuple[int, bool]:
+def _next_signal(signals: Sequence[signal.Signals]) -> tuple[signal.Signals, bool]:
     """(the next signal, whether a process sent it to us): what the terminal sends goes to the child as well."""
     if sys.platform == "darwin":
-        number = signal.sigwait(signals)
+        number = signal.Signals(signal.sigwait(signals))
         return number, not (number in {signal.SIGINT, signal.SIGQUIT} and os.isatty(0))
     info = signal.sigwaitinfo(signals)
-    return info.si_signo, info.si_code <= 0
+    return signal.Signals(info.si_signo), info.si_code <= 0
