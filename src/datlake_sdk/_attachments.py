@@ -6,6 +6,8 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
+from datlake_sdk.errors import DatlakeError, TransientNetworkError
+
 if TYPE_CHECKING:
     from datlake_sdk._recorder import Recorder
     from datlake_sdk.client import DatlakeClient
@@ -81,27 +83,24 @@ def upload_all(
     reachable: bool,
 ) -> list[Artifact]:
     """The artifacts of what could be uploaded; the rest is told. Temporary files are removed either way."""
-    if not reachable:
-        for each in attachments:
-            recorder.warn(f"{each.type} {each.name!r} was not uploaded: the lake is away")
+    found: list[Artifact] = []
+    for each in attachments:
+        try:
+            if reachable:
+                found.append(_upload(client, bucket, each, patience_s))
+            else:
+                recorder.warn(f"{each.type} {each.name!r} was not uploaded: the lake is away")
+        except (DatlakeError, OSError) as error:
+            reason = error.message if isinstance(error, DatlakeError) else (error.strerror or str(error))
+            recorder.warn(f"{each.type} {each.name!r} was not uploaded: {reason}")
+            reachable = not isinstance(error, TransientNetworkError)  # else each of them would wait as long
+        finally:
             each.remove_ours()
-        return []
-    found = [_upload(client, recorder, bucket, each, patience_s) for each in attachments]
-    return [artifact for artifact in found if artifact is not None]
+    return found
 
 
-def _upload(
-    client: DatlakeClient, recorder: Recorder, bucket: Bucket, item: Attachment, patience_s: float
-) -> Artifact | None:
-    from datlake_sdk.errors import DatlakeError
+def _upload(client: DatlakeClient, bucket: Bucket, item: Attachment, patience_s: float) -> Artifact:
     from datlake_sdk.wire.models import Artifact
 
-    try:
-        stored = client.put_object(bucket.name, item.key, item.path, namespace=bucket.namespace, timeout=patience_s)
-    except (DatlakeError, OSError) as error:
-        reason = error.message if isinstance(error, DatlakeError) else (error.strerror or str(error))
-        recorder.warn(f"{item.type} {item.name!r} was not uploaded: {reason}")
-        return None
-    finally:
-        item.remove_ours()
+    stored = client.put_object(bucket.name, item.key, item.path, namespace=bucket.namespace, timeout=patience_s)
     return Artifact(type=item.type, uri=stored.uri, name=item.name, size_bytes=stored.size_bytes, sha256=stored.sha256)

@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from datlake_sdk.errors import DatlakeError
@@ -76,8 +77,10 @@ class EventSender:
 
     def _start(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="datlake-events", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="datlake-events", daemon=True)
+            with suppress(RuntimeError):  # no thread to be had: what is queued then is lost at the end, and counted
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         pause_s = FIRST_PAUSE_S

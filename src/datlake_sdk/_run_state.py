@@ -135,7 +135,8 @@ class RunState:
             heartbeat_interval_s=self._plan.heartbeat_interval_s,
         )
         self.recorder.offer(op)
-        threading.Thread(target=self._attend, name="datlake-run", daemon=True).start()
+        with suppress(RuntimeError):  # no thread to be had: the completion tells where the job ran
+            threading.Thread(target=self._attend, name="datlake-run", daemon=True).start()
         logger().info("run %s of job %s started", self.run_id, self.job_name)
         say_start(self.job_name, self.run_id, url)
 

@@ -50,7 +50,8 @@ def table_of(path: str) -> tuple[str, dict[str, object]] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        if shared:
+        # A job that dropped its privileges often keeps a HOME that it may not enter: there is no file of its own then.
+        if shared or not os.access(os.path.dirname(path), os.X_OK):
             return None
         raise ConfigError(f"{path} cannot be read ({error.strerror}): make it readable, or move it away.") from error
     # Somebody else's pyproject.toml, even a broken one, is none of our business.

@@ -44,3 +44,4 @@ def test_a_lake_is_private_to_its_owner(tmp_path: Path) -> None:
     with DatlakeClient(home) as client:
         client.start_run("job")
     assert home.stat().st_mode & 0o777 == 0o700
+    assert [path.name for path in home.rglob("*") if path.stat().st_mode & 0o077] == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from errno import EDQUOT, ENOSPC
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from datlake_sdk.wire.models import LakeObject
 
 STALE_S: Final = 86_400
-_NO_SPACE: Final = {28, 122}  # ENOSPC, EDQUOT
 
 
 class ObjectFiles:
@@ -34,8 +34,11 @@ class ObjectFiles:
 
     def begin(self, record: Callable[[int, str], LakeObject]) -> Upload:
         """An upload; `record(size_bytes, sha256)` names the bytes once they are whole."""
-        os.makedirs(self._tmp, mode=0o700, exist_ok=True)
-        return Upload(self, os.path.join(self._tmp, new_id()), record)
+        try:
+            os.makedirs(self._tmp, mode=0o700, exist_ok=True)
+            return Upload(self, os.path.join(self._tmp, new_id()), record)
+        except OSError as error:
+            raise _unwritten(error) from error
 
     def path_of(self, digest: str) -> str:
         """Where the bytes of this sha256 lie."""
@@ -119,6 +122,6 @@ def _sync_folder(path: str) -> None:
 
 
 def _unwritten(error: OSError) -> ServerError:
-    if error.errno in _NO_SPACE:
+    if error.errno in {ENOSPC, EDQUOT}:
         return ServerError("the lake's disk is full; free some space and try again", code="disk_full", status=507)
     return ServerError(f"the lake could not write an object: {error.strerror}", code="store_failed", status=500)

@@ -12,6 +12,8 @@ import os
 import threading
 import time
 from collections import deque
+from contextlib import suppress
+from errno import EDQUOT, ENOSPC
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import apsw
@@ -204,7 +206,7 @@ class SqliteStore:
         try:
             self._commit(group, patience_s)
         except Exception as error:  # noqa: BLE001 -- the group's callers each raise it
-            failure = _told(error, self._path) if isinstance(error, apsw.Error) else error
+            failure = _told(error, self._path) if isinstance(error, (apsw.Error, OSError)) else error
         except BaseException:
             # Ctrl-C belongs to this thread alone; the others of the group may try again.
             failure = _interrupted(self._path)
@@ -264,6 +266,7 @@ class SqliteStore:
 
     def _migrate(self) -> None:
         try:
+            _make_private(self._path)
             if self._version() >= len(migrations()):
                 self._file = _file_of(self._path)
                 return
@@ -274,7 +277,7 @@ class SqliteStore:
             finally:
                 self._turn.release()
             self._file = _file_of(self._path)
-        except apsw.Error as error:
+        except (apsw.Error, OSError) as error:
             raise _told(error, self._path) from error
 
     def _upgrade(self) -> None:
@@ -314,6 +317,13 @@ def now_us() -> int:
 def _number(connection: apsw.Connection, question: str) -> int:
     row = connection.execute(question).fetchall()[0]
     return int(next(iter(cast("dict[str, int]", row).values())))
+
+
+def _make_private(path: str) -> None:
+    """Makes the file if there is none: SQLite would make it for all to read. Its other files take this one's mode."""
+    with suppress(FileExistsError):
+        # O_EXCL: closing a file that this process has open elsewhere would drop SQLite's locks on it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _file_of(path: str) -> tuple[int, int] | None:
@@ -365,7 +375,11 @@ def _told(error: BaseException, path: str) -> DatlakeError:
     if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
         message = f"the lake {path} is damaged ({error}); move it away or restore a backup, and a new one is made"
         return ServerError(message, code="lake_damaged", status=500, retryable=False)
-    if isinstance(error, (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError)):
+    if isinstance(error, apsw.FullError) or (isinstance(error, OSError) and error.errno in {ENOSPC, EDQUOT}):
+        return ServerError(
+            f"the disk under {path} is full; free some space and try again", code="disk_full", status=507
+        )
+    if isinstance(error, (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError, OSError)):
         message = f"the lake {path} cannot be written ({error}); check the folder's owner and the disk"
         return ServerError(message, code="lake_unwritable", status=500, retryable=False)
     return ServerError(f"the lake {path} failed: {type(error).__name__}: {error}", code="store_failed", status=500)
