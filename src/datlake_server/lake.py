@@ -72,7 +72,7 @@ class Lake:
     def begin_upload(self, namespace: str, bucket: str, object_name: str) -> Upload:
         """An upload that becomes visible as `object_name` when it is committed, and not before."""
         codec.checked(ListObjects(namespace=namespace, bucket=bucket))
-        codec.decode(codec.encode(object_name), ObjectName)
+        codec.decode(codec.encode(object_name), cast("type[str]", ObjectName))
         if not object_name.strip("/"):
             raise InvalidRequest("the name of an object is more than slashes; choose another")
 
