@@ -46,12 +46,20 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures what Datlake is held to.")
-    parser.add_argument("names", nargs="*", choices=[[], *MEASURES], help="which figures; all of them if none is named")
+    shown = ", ".join(MEASURES)
+    parser.add_argument("names", nargs="*", type=_name, help=f"which of {shown}; all of them if none is named")
     parser.add_argument(
         "--with-mlflow", action="store_true", help="measure MLflow too (installs 620 MB, takes minutes)"
     )
     parser.add_argument("--save", action="store_true", help="keep the results and the table of benchmarks/README.md")
     return parser
+
+
+def _name(text: str) -> str:
+    name = text.upper()
+    if name not in MEASURES:
+        raise argparse.ArgumentTypeError(f"{text} is not measured here; what is: {', '.join(MEASURES)}")
+    return name
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 ROOT = Path(__file__).parent.parent
 # On the checkout's disk, as a temporary folder may be memory, where a sync costs nothing.
-CACHE = Path(__file__).parent / ".cache"
+CACHE = ROOT / "build" / "benchmarks"
 
 STOP_S = 15
 
@@ -76,7 +76,7 @@ def samples_of(module: str, arguments: Sequence[str], cwd: Path, **env: str) -> 
 @contextmanager
 def scratch(folder: Path = CACHE) -> Generator[Path]:
     """A folder that is gone afterwards."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     path = Path(tempfile.mkdtemp(prefix="bench-", dir=folder))
     try:
         yield path
