@@ -84,6 +84,13 @@ def test_the_beginning_of_a_run_id_is_enough_where_it_is_the_only_one(datlake: D
     assert "give more of the id" in ambiguous.err
 
 
+def test_a_whole_run_id_is_found_in_any_namespace(datlake: Datlake, client: DatlakeClient) -> None:
+    """A card or a message names the run alone; where it is, is for us to find out."""
+    run_id = wrote(client)
+    assert run_id in datlake("run", "show", run_id, DATLAKE_NAMESPACE="elsewhere").out
+    assert datlake("run", "show", run_id, "--namespace", "elsewhere").code == 3
+
+
 def test_runs_are_narrowed_by_job_state_and_time(datlake: Datlake, client: DatlakeClient) -> None:
     """A lake holds thousands; people look for one that failed last night."""
     wrote(client)

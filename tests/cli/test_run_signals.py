@@ -45,6 +45,8 @@ def test_a_program_that_dies_of_a_wish_to_stop_is_aborted(embedded: Datlake, num
     process.communicate(timeout=20)
     assert process.returncode == 128 + number
     assert state_of(embedded) == ("aborted", f"killed by {number.name}")
+    run_id = str(embedded("runs", "--json").items[0]["run_id"])
+    assert embedded("log", run_id).out == "ready\n"
 
 
 def test_a_program_that_tidies_up_first_is_waited_for(embedded: Datlake) -> None:

@@ -6,6 +6,8 @@ Everything lands in the lake in use, in namespace `demo`; the files lie in `demo
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
@@ -16,6 +18,7 @@ from datlake_sdk.cli.exits import OK, UsageError
 from datlake_sdk.cli.lineage import lineage_page
 from datlake_sdk.cli.text import columns, grouped, say, say_json, version_of
 from datlake_sdk.job import JobContext
+from datlake_sdk.terminal import speaks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,10 +111,11 @@ def _publish(job: JobContext, table: str, rows: weather.Rows, folder: Path, *, m
 
 def _story(client: DatlakeClient, runs: list[Run]) -> Iterator[str]:
     settings = client.settings
-    yield "Three jobs ran on a week of made-up weather:"
+    yield "Three jobs ran on a week of made-up weather."
     yield ""
-    yield from columns(("JOB", "STATE", "READ", "WROTE"), [_cells(run) for run in runs])
-    yield ""
+    if not speaks(sys.stderr, os.environ):  # else each has just shown its card
+        yield from columns(("JOB", "STATE", "READ", "WROTE"), [_cells(run) for run in runs])
+        yield ""
     yield f"Where does {REPORT_TABLE} come from? `datlake lineage {REPORT_TABLE}` answers:"
     yield ""
     for line in lineage_page(client, REPORT_TABLE, "upstream", depth=10):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
 from datlake_sdk.cli.connection import connect
@@ -59,7 +60,7 @@ def show(arguments: Arguments) -> int:
     from datlake_sdk.cli.run_page import run_page
 
     with connect(arguments) as client:
-        run = run_of(client, arguments.run_id)
+        run = run_of(client, arguments.run_id, is_scoped=arguments.namespace is not None)
         if arguments.json:
             say_json(run)
         else:
@@ -70,7 +71,7 @@ def show(arguments: Arguments) -> int:
 def log(arguments: Arguments) -> int:
     """Writes a run's log to stdout, byte for byte."""
     with connect(arguments) as client:
-        run = run_of(client, arguments.run_id)
+        run = run_of(client, arguments.run_id, is_scoped=arguments.namespace is not None)
         logs = [artifact for artifact in run.artifacts if artifact.type == "log"]
         if arguments.json:
             say_json({"run_id": run.run_id, "items": logs})
@@ -82,8 +83,13 @@ def log(arguments: Arguments) -> int:
     return OK
 
 
-def run_of(client: DatlakeClient, text: str) -> Run:
-    """The run of the id `text`, or the only one among the newest whose id begins so. Raises `NotFound`."""
+def run_of(client: DatlakeClient, text: str, *, is_scoped: bool) -> Run:
+    """The run of the id `text`, or the only one among the newest whose id begins so. Raises `NotFound`.
+
+    A whole id is looked for in every namespace, unless `is_scoped`: a card names the run and not where it is.
+    """
+    if is_uuid(text) and not is_scoped:
+        return _anywhere(client, text)
     prefix = text.lower()
     if is_uuid(text) or len(text) < PREFIX_LETTERS or prefix.strip("0123456789abcdef-"):
         return client.get_run(text)
@@ -103,6 +109,16 @@ def _listed_runs(client: DatlakeClient, arguments: Arguments) -> Page[Run]:
         arguments.limit,
         lambda limit, cursor: client.list_runs(arguments.job, state=state, since=since, limit=limit, cursor=cursor),
     )
+
+
+def _anywhere(client: DatlakeClient, run_id: str) -> Run:
+    try:
+        return client.get_run(run_id)
+    except NotFound:
+        for place in client.list_namespaces(limit=PREFIX_RUNS).items:
+            with suppress(NotFound):
+                return client.get_run(run_id, namespace=place.namespace)
+        raise
 
 
 # --- cells ------------------------------------------------------------------------------------------------------------
