@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from datlake_sdk.errors import InvalidRequest, NotFound, ServerError
 from datlake_sdk.wire import codec
-from datlake_sdk.wire.ids import ObjectName
-from datlake_sdk.wire.operations import ListObjects
+from datlake_sdk.wire.models import ObjectPlace
 from datlake_server.caller import Caller
 from datlake_server.objects.files import ObjectFiles, Upload
 from datlake_server.places import refuse_network_file_system
@@ -71,8 +70,7 @@ class Lake:
 
     def begin_upload(self, namespace: str, bucket: str, object_name: str) -> Upload:
         """An upload that becomes visible as `object_name` when it is committed, and not before."""
-        codec.checked(ListObjects(namespace=namespace, bucket=bucket))
-        codec.decode(codec.encode(object_name), cast("type[str]", ObjectName))
+        codec.decode(codec.encode(ObjectPlace(namespace, bucket, object_name)), ObjectPlace)
         if not object_name.strip("/"):
             raise InvalidRequest("the name of an object is more than slashes; choose another")
 
