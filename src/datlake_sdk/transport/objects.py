@@ -171,10 +171,10 @@ def _pieces(file: int, path: str, size_bytes: int) -> Iterator[bytes]:
         except OSError as error:  # a folder opens like a file, and a network disk may fail half-way
             raise _unreadable(path, error) from error
         if not piece:
-            error = InvalidRequest(
+            shorter = InvalidRequest(
                 f"{path} became shorter while it was sent; send it when it is finished", code="file_changed"
             )
-            raise FailedAttempt(error, is_final=True)
+            raise FailedAttempt(shorter, is_final=True)
         at += len(piece)
         yield piece
 
