@@ -91,6 +91,15 @@ def test_output_appears_while_the_program_runs(embedded: Datlake) -> None:
     assert (out, err, process.returncode) == (b"go on\n", b"", 0)
 
 
+def test_closed_streams_are_no_reason_to_fail(embedded: Datlake) -> None:
+    """Daemons have none. The next file that is opened must not become our stdout: that might be the lake."""
+    command = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *COMMAND]
+    done = subprocess.run([*command, "run", "--", "echo", "hi"], env=embedded.environment(), timeout=30, check=False)
+    assert done.returncode == 0
+    assert embedded("log", str(embedded("runs", "--json").items[0]["run_id"])).out == "hi\n"
+    assert subprocess.run([*command, "runs"], env=embedded.environment(), timeout=30, check=False).returncode == 0
+
+
 def test_stdin_is_the_programs(embedded: Datlake) -> None:
     """`datlake run` stands in pipelines."""
     done = subprocess.run(

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from datlake_sdk.cli.arguments import Arguments
 from datlake_sdk.cli.commands import parsed, print_help
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+LAST_STANDARD_STREAM: Final = 2
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code of the command line `argv`, the process's own without it. Ends the process for `--help`."""
+    _open_missing_streams()
     arguments = parsed(sys.argv[1:] if argv is None else argv)
     if not arguments.command:
         print_help(sys.stderr)
@@ -39,6 +42,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _told(error)
     return code
+
+
+def _open_missing_streams() -> None:
+    """0, 1 and 2 are open: one that is closed (`>&-`) would be given to the next file, which then took our output."""
+    spare = os.open(os.devnull, os.O_RDWR)
+    while spare <= LAST_STANDARD_STREAM:
+        spare = os.open(os.devnull, os.O_RDWR)
+    os.close(spare)
+    if cast("object", sys.stdout) is None:  # that is what Python makes of a closed one
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 -- for as long as the process lives
 
 
 def _handler(name: str) -> Callable[[Arguments], int]:
