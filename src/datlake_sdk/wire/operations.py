@@ -376,7 +376,7 @@ class ListObjects(Op[Page[LakeObject]], frozen=True, kw_only=True):
 
     http: ClassVar = Route("GET", "/datasets/{bucket}")
     bucket: Name
-    prefix: Annotated[str, Meta(max_length=8192)] = ""
+    prefix: Annotated[str, Meta(max_length=2048)] = ""
     limit: Limit = 100
     cursor: Cursor | None = None
 

@@ -9,9 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from datlake_sdk.errors import InvalidRequest, ServerError
-from datlake_sdk.wire import codec
 from datlake_sdk.wire.ids import DEFAULT_NAMESPACE
-from datlake_sdk.wire.operations import ListObjects
 from datlake_server.http.exchange import Answer, Headers, Incoming, json_answer, slow_body, take_names_from_query
 from datlake_server.http.ranges import Part, is_known, part_from, sha256_from_header
 
@@ -144,7 +142,7 @@ async def _pieces(request: Incoming) -> AsyncIterator[bytes]:
 
 
 def _address(request: Incoming) -> tuple[str, str, str]:
-    """Namespace, bucket and object, with the bounds that names have. Raises `InvalidRequest`."""
+    """Namespace, bucket and object; the lake knows the bounds that names have. Raises `InvalidRequest`."""
     take_names_from_query(request)
     unknown = sorted(request.query.keys() - {"namespace"})
     if unknown and not request.is_alias:
@@ -153,6 +151,4 @@ def _address(request: Incoming) -> tuple[str, str, str]:
         )
     namespace = request.query.get("namespace", DEFAULT_NAMESPACE)
     bucket, name = request.names["bucket"], request.names["object"]
-    # A listing of the bucket by this prefix has the same bounds on the same names.
-    codec.checked(ListObjects(namespace=namespace, bucket=bucket, prefix=name))
     return namespace, bucket, name

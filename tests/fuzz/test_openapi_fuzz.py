@@ -1,0 +1,35 @@
+"""The running server answers whatever its own OpenAPI document allows, and what it forbids, as the document says."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from pathlib import Path
+
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from datlake_sdk import __version__
+from datlake_server.http.openapi import document
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+schema = schemathesis.openapi.from_dict(document(__version__))
+
+
+def test_the_document_that_is_fuzzed_is_the_one_that_is_served(served: tuple[str, Path]) -> None:
+    with urllib.request.urlopen(f"{served[0]}/api/v1/openapi.json", timeout=5) as answer:  # noqa: S310 -- our own server
+        assert json.load(answer) == json.loads(json.dumps(document(__version__)))
+
+
+@schema.parametrize()
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+def test_every_address_keeps_to_the_document(case: schemathesis.Case, served: tuple[str, Path]) -> None:
+    """0 × 5xx, and no status, media type or shape that is not written down."""
+    case.call_and_validate(base_url=served[0], checks=CHECKS)
