@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
+from msgspec import Struct
+
 from datlake_sdk.errors import InvalidRequest, NotFound, ServerError
 from datlake_sdk.wire import codec
-from datlake_sdk.wire.models import ObjectPlace
+from datlake_sdk.wire.ids import Name, ObjectName
 from datlake_server.caller import Caller
 from datlake_server.objects.files import ObjectFiles, Upload
 from datlake_server.places import refuse_network_file_system
@@ -30,6 +32,14 @@ SERVICES: Final[tuple[ModuleType, ...]] = (catalog, diff, events, graph, legacy,
 
 NOBODY: Final = Caller()
 PATIENCE_S: Final = 5.0
+
+
+class _ObjectPlace(Struct, frozen=True):
+    """Where an object is to be: names as they may be written."""
+
+    namespace: Name
+    bucket: Name
+    object: ObjectName
 
 
 class Lake:
@@ -70,7 +80,7 @@ class Lake:
 
     def begin_upload(self, namespace: str, bucket: str, object_name: str) -> Upload:
         """An upload that becomes visible as `object_name` when it is committed, and not before."""
-        codec.decode(codec.encode(ObjectPlace(namespace, bucket, object_name)), ObjectPlace)
+        codec.decode(codec.encode(_ObjectPlace(namespace, bucket, object_name)), _ObjectPlace)
         if not object_name.strip("/"):
             raise InvalidRequest("the name of an object is more than slashes; choose another")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
-from datlake_sdk.wire.ids import Name, ObjectName, Text, Uri, Uuid
+from datlake_sdk.wire.ids import Name, Text, Uri, Uuid
 from datlake_sdk.wire.times import Time
 
 T = TypeVar("T")
@@ -182,14 +182,6 @@ class EventResults(Struct, frozen=True, kw_only=True):
 
     accepted: int
     items: list[EventResult]
-
-
-class ObjectPlace(Struct, frozen=True):
-    """Where an object is to be: names as they may be written."""
-
-    namespace: Name
-    bucket: Name
-    object: ObjectName
 
 
 class LakeObject(Struct, frozen=True, kw_only=True):
