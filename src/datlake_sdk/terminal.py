@@ -14,6 +14,8 @@ from typing import TextIO
 
 import msgspec
 
+from datlake_sdk._amounts import duration, grouped, size, version_of, width
+
 __all__ = ["Card", "Read", "Written", "colour", "end_card", "say_end", "say_start", "speaks", "start_line"]
 
 WIDTH = 80
@@ -64,7 +66,7 @@ def start_line(job_name: str, run_id: str, url: str | None = None, *, coloured: 
     where = _where(run_id, url)
     # The command names us by itself; said twice, the job's name would have seven columns.
     brand = f"{_painted('datlake', 'dim', coloured)}  " if url else ""
-    room = WIDTH - len(" started  ") - _width(where) - (len("datlake  ") if url else 0)
+    room = WIDTH - len(" started  ") - width(where) - (len("datlake  ") if url else 0)
     name = _cut(_clean(job_name), max(room, _NAME_MINIMUM))
     return f"{brand}{_painted(name, 'bold', coloured)} started  {where}\n"
 
@@ -90,7 +92,7 @@ def _card_lines(card: Card, *, coloured: bool) -> Iterator[str]:
     yield _head(card, coloured=coloured)
     sections = (
         ("error", _wrapped(card.error) if card.error else [], "red"),
-        ("inputs", _columns([(name, _version(version)) for name, version in card.inputs]), ""),
+        ("inputs", _columns([(name, version_of(version)) for name, version in card.inputs]), ""),
         ("outputs", _columns([_output_cells(each) for each in card.outputs]), ""),
         ("warnings", [line for warning in card.warnings[:SHOWN] for line in _wrapped(warning)], "yellow"),
     )
@@ -104,10 +106,10 @@ def _card_lines(card: Card, *, coloured: bool) -> Iterator[str]:
 
 
 def _head(card: Card, *, coloured: bool) -> str:
-    state, took = _clean(card.state), _duration(card.duration_s)
-    room = WIDTH - _width(f"datlake    {state} in {took}  ")
+    state, took = _clean(card.state), duration(card.duration_s)
+    room = WIDTH - width(f"datlake    {state} in {took}  ")
     name = _cut(_clean(card.job_name), room - 2)
-    rule = "─" * (room - _width(name))
+    rule = "─" * (room - width(name))
     told = _painted(state, _STATE_COLOURS.get(card.state, "bold"), coloured)
     title = f"{_painted('datlake', 'dim', coloured)}  {_painted(name, 'bold', coloured)}"
     return f"{title}  {told} in {took}  {_painted(rule, 'dim', coloured)}"
@@ -128,52 +130,24 @@ def _where(run_id: str, url: str | None) -> str:
 
 def _output_cells(output: Written) -> tuple[str, ...]:
     name, version, row_count, size_bytes = output
-    rows = "" if row_count is None else f"{_grouped(row_count)} row{'' if row_count == 1 else 's'}"
-    return name, _version(version), rows, "" if size_bytes is None else _size(size_bytes)
+    rows = "" if row_count is None else f"{grouped(row_count)} row{'' if row_count == 1 else 's'}"
+    return name, version_of(version), rows, "" if size_bytes is None else size(size_bytes)
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """The rows as aligned lines: the name to the left, figures to the right; at most eight of them."""
     figures = [row[1:] for row in rows[:SHOWN]]
     widths = [max(map(len, column)) for column in zip(*figures, strict=True)]
-    room = WIDTH - _LABEL - 2 - sum(width + 2 for width in widths if width)
+    room = WIDTH - _LABEL - 2 - sum(each + 2 for each in widths if each)
     names = [_cut(_clean(row[0]), max(room, _NAME_MINIMUM)) for row in rows[:SHOWN]]
-    name_width = max(map(_width, names), default=0)
+    name_width = max(map(width, names), default=0)
     lines: list[str] = []
     for name, cells in zip(names, figures, strict=True):
-        aligned = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True) if width]
-        lines.append("  ".join([name + " " * (name_width - _width(name)), *aligned]).rstrip())
+        aligned = [cell.rjust(each) for cell, each in zip(cells, widths, strict=True) if each]
+        lines.append("  ".join([name + " " * (name_width - width(name)), *aligned]).rstrip())
     if len(rows) > SHOWN:
         lines.append(f"and {len(rows) - SHOWN} more")
     return lines
-
-
-def _version(version: int | None) -> str:
-    return "" if version is None else f"v{version}"
-
-
-def _grouped(number: int) -> str:
-    return f"{number:,}".replace(",", " ")
-
-
-def _size(size_bytes: int) -> str:
-    size = float(size_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        # 999.95 would be shown as 1000.0 of the unit below.
-        if size < 999.95:
-            return f"{size_bytes} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
-def _duration(duration_s: float) -> str:
-    if duration_s < 1:
-        return f"{max(0.0, duration_s) * 1000:.0f} ms"
-    if duration_s < 59.95:
-        return f"{duration_s:.1f} s"
-    minutes, seconds = divmod(round(duration_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
@@ -190,7 +164,7 @@ def _wrapped(text: str) -> list[str]:
     room, lines, line = WIDTH - _LABEL - 2, list[str](), ""
     for word in _clean(text[:2000]).split(" "):
         piece = _cut(word, room)
-        if line and _width(line) + 1 + _width(piece) > room:
+        if line and width(line) + 1 + width(piece) > room:
             lines.append(line)
             line = piece
         else:
@@ -200,23 +174,14 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _cut(text: str, room: int) -> str:
-    if _width(text) <= room:
+    if width(text) <= room:
         return text
     kept = ""
     for char in text:
-        if _width(kept + char) > room - 1:
+        if width(kept + char) > room - 1:
             break
         kept += char
     return kept + "…"
-
-
-def _width(text: str) -> int:
-    """The columns a terminal gives it: wide letters take two, combining marks none."""
-    if text.isascii():
-        return len(text)
-    from unicodedata import combining, east_asian_width
-
-    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def _painted(text: str, paint: str, coloured: bool) -> str:

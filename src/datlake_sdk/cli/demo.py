@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
+from datlake_sdk._amounts import grouped, version_of
 from datlake_sdk.cli import demo_weather as weather
 from datlake_sdk.cli.connection import connect
 from datlake_sdk.cli.exits import OK, UsageError
 from datlake_sdk.cli.lineage import lineage_page
-from datlake_sdk.cli.text import columns, grouped, say, say_json, version_of
+from datlake_sdk.cli.text import columns, say, say_json
 from datlake_sdk.job import JobContext
 from datlake_sdk.terminal import speaks
 

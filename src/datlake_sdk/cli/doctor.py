@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final, Literal
 from msgspec import Struct
 
 from datlake_sdk import __version__
+from datlake_sdk._amounts import size
 from datlake_sdk.cli.connection import connect
 from datlake_sdk.cli.exits import ERROR, OK
-from datlake_sdk.cli.text import ago, columns, say, say_json, shown, size
+from datlake_sdk.cli.text import ago, columns, say, say_json, shown
 from datlake_sdk.errors import DatlakeError
 from datlake_sdk.wire.times import utc_now
 

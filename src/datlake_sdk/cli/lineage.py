@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final, Literal, cast
 
+from datlake_sdk._amounts import version_of
 from datlake_sdk.cli.connection import connect
 from datlake_sdk.cli.exits import OK
 from datlake_sdk.cli.lineage_tree import Feeds, tree
-from datlake_sdk.cli.text import say, say_json, shown, version_of
+from datlake_sdk.cli.text import say, say_json, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from datlake_sdk.cli.text import shown, utc, version_of
+from datlake_sdk._amounts import version_of
+from datlake_sdk.cli.text import shown, utc
 from datlake_sdk.errors import NotFound
 
 if TYPE_CHECKING:

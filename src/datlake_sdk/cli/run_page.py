@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from datlake_sdk.cli.text import ago, columns, duration, facts, grouped, shown, size, utc, version_of
+from datlake_sdk._amounts import duration, grouped, size, version_of
+from datlake_sdk.cli.text import ago, columns, facts, shown, utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

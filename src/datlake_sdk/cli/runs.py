@@ -6,10 +6,11 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
+from datlake_sdk._amounts import duration
 from datlake_sdk.cli.connection import connect
 from datlake_sdk.cli.exits import OK
 from datlake_sdk.cli.listing import listed, nothing, tell_more
-from datlake_sdk.cli.text import STARTED, ago, columns, duration, moment_of, say, say_json, utc
+from datlake_sdk.cli.text import STARTED, ago, columns, moment_of, say, say_json, utc
 from datlake_sdk.errors import NotFound
 from datlake_sdk.wire.ids import is_uuid
 from datlake_sdk.wire.times import utc_now

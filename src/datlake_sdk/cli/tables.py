@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datlake_sdk._amounts import grouped, size, version_of
 from datlake_sdk.cli.connection import connect
 from datlake_sdk.cli.exits import OK, UsageError
 from datlake_sdk.cli.listing import listed, nothing, tell_more
-from datlake_sdk.cli.text import ago, columns, facts, grouped, moment_of, say, say_json, size, utc, version_of
+from datlake_sdk.cli.text import ago, columns, facts, moment_of, say, say_json, utc
 from datlake_sdk.wire.times import utc_now
 
 if TYPE_CHECKING:

@@ -9,6 +9,8 @@ import sys
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from datlake_sdk._amounts import width
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -54,15 +56,6 @@ def facts(pairs: Iterable[tuple[str, str]], indent: str = "") -> list[str]:
     return [f"{indent}{label.ljust(room)}{shown(value)}" for label, value in told]
 
 
-def width(text: str) -> int:
-    """The columns a terminal gives it: wide letters take two, combining marks none."""
-    if text.isascii():
-        return len(text)
-    from unicodedata import combining, east_asian_width
-
-    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
-
-
 def _padded(cell: str, room: int, right: bool) -> str:
     space = " " * (room - width(cell))
     return space + cell if right else cell + space
@@ -96,20 +89,6 @@ def moment_of(text: str, now: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)  # noqa: UP017
 
 
-def duration(seconds: float) -> str:
-    """A time span in the two units that matter: `80 ms`, `2.3 s`, `4 min 02 s`, `3 h 05 min`, `2 d 04 h`."""
-    if seconds < 1:
-        return f"{max(0.0, seconds) * 1000:.0f} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours:02d} h"
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
 def ago(moment: datetime, now: datetime) -> str:
     """How long ago, roughly: `just now`, `5 min ago`, `3 days ago`."""
     seconds = (now - moment).total_seconds()
@@ -118,25 +97,3 @@ def ago(moment: datetime, now: datetime) -> str:
             count = int(seconds // size)
             return f"{count} {word}{'s' if word == 'day' and count > 1 else ''} ago"
     return "just now" if seconds > -60 else "in the future: a clock is wrong"
-
-
-def grouped(number: int | None) -> str:
-    """`1 204 331`; empty for none."""
-    return "" if number is None else f"{number:,}".replace(",", " ")
-
-
-def size(size_bytes: int | None) -> str:
-    """`12.3 MB`; empty for none."""
-    if size_bytes is None:
-        return ""
-    amount = float(size_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 999.95:
-            return f"{size_bytes} B" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
-
-
-def version_of(version: int | None) -> str:
-    """`v12`; empty for none."""
-    return "" if version is None else f"v{version}"
