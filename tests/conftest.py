@@ -1,4 +1,4 @@
-"""What every test stands on: an environment without settings, and lakes of both kinds that a story cannot tell apart."""
+"""What every test stands on: an environment without settings, and lakes of both kinds."""
 
 from __future__ import annotations
 

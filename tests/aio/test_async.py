@@ -160,7 +160,7 @@ def test_a_tracked_coroutine_is_a_run_each_time(client: DatlakeClient) -> None:
     assert asyncio.iscoroutinefunction(add)
 
     async def story() -> None:
-        assert await asyncio.gather(add(1, 2), add(3, 4)) == [3, 7]
+        assert list(await asyncio.gather(add(1, 2), add(3, 4))) == [3, 7]
         with pytest.raises(KeyError):
             await broken()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import sys
 import time
@@ -129,7 +128,7 @@ def test_raise_makes_the_start_raise_and_leaves_nothing_behind(closed_port: int,
 def test_raise_never_hides_the_jobs_own_exception(tmp_path: Path) -> None:
     process, url = serve(tmp_path / "lake")
     client = DatlakeClient(url, on_unavailable="raise", timeout=0.5)
-    with pytest.raises(KeyError), JobContext(client, "j"):
+    with pytest.raises(KeyError), JobContext(client, "j"):  # noqa: PT012 -- the block is the job
         stop(process)
         raise KeyError("mine")
     client.close()
@@ -230,8 +229,8 @@ def test_nothing_is_left_open_by_a_job_without_a_backend(closed_port: int) -> No
     client = DatlakeClient(f"http://127.0.0.1:{closed_port}")
     with JobContext(client, "j", ship_logs=True) as job:
         job.attach_json("a", 1)
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(3):
         with JobContext(client, "j", ship_logs=True) as job:
             job.attach_json("a", 1)
-    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1

@@ -60,7 +60,10 @@ def test_what_leaves_the_block_ends_the_run_and_the_process_as_ever(
         "sys.exit(5)",
         "1 / 0",
         # A thread's context, and with it the only one that knows the job, is gone before the process ends.
-        "job.complete()\nt = threading.Thread(target=lambda: JobContext.start('nightly') and None)\nt.start(); t.join()",
+        (
+            "job.complete()\n"
+            "t = threading.Thread(target=lambda: JobContext.start('nightly') and None)\nt.start()\nt.join()"
+        ),
     ],
 )
 def test_a_started_job_that_never_completes_ends_as_aborted_with_the_process(place: Place, body: str) -> None:
@@ -194,11 +197,8 @@ def test_an_operation_for_an_unknown_run_makes_it(client: DatlakeClient, first: 
 
 
 def test_no_job_is_current_after_any_ending(client: DatlakeClient) -> None:
-    for error in (None, ValueError(), KeyboardInterrupt(), SystemExit(1)):
-        try:
-            with JobContext(client, "nightly"):
-                if error is not None:
-                    raise error
-        except BaseException as caught:  # noqa: BLE001 -- all of them are thrown above
-            assert caught is error
+    for error in (ValueError(), KeyboardInterrupt(), SystemExit(1)):
+        with pytest.raises(type(error)) as caught, JobContext(client, "nightly"):
+            raise error
+        assert caught.value is error
         assert current_job() is None

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -41,7 +42,7 @@ def globals_of_the_process() -> dict[str, object]:
         "switch": sys.getswitchinterval(),
         "recursion": sys.getrecursionlimit(),
         "umask": oct(os.umask(os.umask(0o22))),
-        "directory": os.getcwd(),
+        "directory": Path.cwd(),
         "environment": dict(os.environ),
     }
 
@@ -89,7 +90,8 @@ def test_importing_starts_nothing(place: Place) -> None:
         "hooks, handlers = sys.excepthook, list(logging.getLogger().handlers)\n"
         "import datlake_sdk, datlake_sdk.job, datlake_sdk.client, datlake_sdk._run_state\n"
         "from datlake_sdk import *\n"
-        "assert threading.active_count() == 1 and sys.excepthook is hooks and logging.getLogger().handlers == handlers\n"
+        "assert threading.active_count() == 1 and sys.excepthook is hooks\n"
+        "assert logging.getLogger().handlers == handlers\n"
         "client = DatlakeClient(); job = JobContext(client, 'j')\n"
         "assert threading.active_count() == 1\n"
         "print(os.path.exists(os.environ.get('DATLAKE_HOME', '/nowhere')))\n"
@@ -116,7 +118,7 @@ def test_tasks_and_to_thread_inherit_the_current_job(client: DatlakeClient) -> N
     async def story() -> None:
         with JobContext(client, "j") as job:
             found = await asyncio.gather(asyncio.create_task(ask()), ask(), asyncio.to_thread(current_job))
-            assert found == [job, job, job]
+            assert list(found) == [job, job, job]
         assert await ask() is None
 
     asyncio.run(story())

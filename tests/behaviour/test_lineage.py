@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -31,7 +32,7 @@ def edges(graph: Graph) -> Edges:
 
 @pytest.fixture
 def chain(client: DatlakeClient) -> DatlakeClient:
-    """raw → clean → tidy → report → daily, and other → report."""
+    """Raw → clean → tidy → report → daily, and other → report."""
     client.register_snapshot("raw", "s3://b/raw", "csv")
     client.register_snapshot("other", "s3://b/other", "csv")
     step(client, "clean", ["raw"], ["tidy"])
@@ -141,7 +142,7 @@ def test_an_edge_tells_when_and_how_often(client: DatlakeClient) -> None:
     before = datetime.now(UTC)
     step(client, "j", ["a"], ["b"])
     last = step(client, "j", ["a"], ["b"])
-    [into] = [edge for edge in client.lineage("a", depth=1).edges]
+    [into] = client.lineage("a", depth=1).edges
     assert (into.count, into.last_run_id) == (2, last.run_id)
     assert before - timedelta(seconds=1) <= into.first_seen <= into.last_seen <= datetime.now(UTC)
 
@@ -168,7 +169,7 @@ def test_a_graph_as_of_a_moment_holds_what_was_known_then(chain: DatlakeClient) 
 
 def test_a_failed_run_shows_what_it_read_and_no_more(client: DatlakeClient) -> None:
     client.register_snapshot("a", "s3://b/a", "csv")
-    with pytest.raises(ValueError, match="x"), JobContext(client, "j") as job:
+    with pytest.raises(ValueError, match="x"), JobContext(client, "j") as job:  # noqa: PT012 -- the block is the job
         job.get_table_latest_uri("a")
         raise ValueError("x")
     assert edges(client.lineage("a")) == {("a", "j")}
@@ -178,20 +179,22 @@ def test_a_failed_run_shows_what_it_read_and_no_more(client: DatlakeClient) -> N
 
 def test_a_root_that_is_not_there_is_not_found(client: DatlakeClient) -> None:
     missing = "0193a5c0-0000-7000-8000-0000000000c1"
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: client.lineage("none"),
         lambda: client.lineage("none", kind="job"),
         lambda: client.lineage(run_id=missing),
         lambda: client.lineage(snapshot_id=missing),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(NotFound):
             call()
-    for bad in (
-        lambda: client.lineage(),
+    bad_calls: list[Callable[[], object]] = [
+        client.lineage,
         lambda: client.lineage("x", depth=0),
         lambda: client.lineage("x", max_nodes=5001),
         lambda: client.lineage(kind="run"),
-    ):
+    ]
+    for bad in bad_calls:
         with pytest.raises(InvalidRequest):
             bad()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from datlake_sdk import Conflict, DatlakeClient, DataRef, InvalidRequest, JobContext, NotFound
+from datlake_sdk import Conflict, DataRef, DatlakeClient, InvalidRequest, JobContext, NotFound
 from datlake_sdk.wire.ids import new_id
 
 NOW = datetime.now(UTC)
@@ -138,7 +139,7 @@ def test_things_of_another_namespace_are_not_there(client: DatlakeClient) -> Non
     mine = client.register_snapshot("t", "s3://b/1", "csv", job_name="j", run_id=new_id())
     run = client.get_run(str(mine.run_id))
     other = f"{client.settings.namespace}-other"
-    refused = [
+    refused: list[Callable[[], object]] = [
         lambda: client.get_run(run.run_id, namespace=other),
         lambda: client.get_snapshot(mine.snapshot_id, namespace=other),
         lambda: client.get_table("t", namespace=other),

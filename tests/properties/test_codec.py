@@ -25,13 +25,17 @@ NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 )
 TIMES = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 -- as hypothesis wants it
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64) | st.floats(allow_nan=False, allow_infinity=False) | ANY_TEXT,
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | ANY_TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
     max_leaves=6,
 )
 
 
-def of(kind: inspect.Type) -> st.SearchStrategy[object]:
+def of(kind: inspect.Type) -> st.SearchStrategy[object]:  # noqa: C901, PLR0911, PLR0912 -- one case a type
     """Values that the type allows, as msgspec describes it."""
     match kind:
         case inspect.UnionType():

@@ -13,6 +13,7 @@ from datlake_sdk.aio import AsyncJob
 from datlake_sdk.aio_client import AsyncDatlakeClient
 from datlake_sdk.client import DatlakeClient
 from datlake_sdk.job import JobContext
+from datlake_sdk.wire.models import Page
 from datlake_sdk.wire.operations import OPERATIONS, Op, answer_type
 from datlake_server.caller import Caller
 from datlake_server.lake import SERVICES
@@ -82,7 +83,7 @@ def test_a_service_is_called_as_its_operation_and_answers_its_type(op_type: type
     service = HANDLERS[op_type]
     assert service.__name__ == snake(op_type.__name__)
     assert service in [getattr(module, service.__name__, None) for module in SERVICES]
-    known = {"Tx": Tx, "Caller": Caller, "Page": datlake_sdk.wire.models.Page}  # type: ignore[attr-defined]
+    known = {"Tx": Tx, "Caller": Caller, "Page": Page}
     hints = get_type_hints(service, localns=known)
     assert list(hints) == ["tx", "op", "caller", "return"]
     assert hints == {"tx": Tx, "op": op_type, "caller": Caller, "return": answer_type(op_type)}
@@ -154,7 +155,9 @@ def test_the_package_promises_these_names() -> None:
         datlake_sdk.nothing  # noqa: B018 -- the asking is the point
 
 
-@pytest.mark.parametrize("kind", [DatlakeClient, AsyncDatlakeClient, JobContext, AsyncJob], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", [DatlakeClient, AsyncDatlakeClient, JobContext, AsyncJob], ids=lambda kind: kind.__name__
+)
 def test_every_public_method_says_what_comes_back(kind: type[object]) -> None:
     for name in public(kind):
         assert (inspect.getdoc(getattr(kind, name)) or "").strip(), f"{kind.__name__}.{name}"

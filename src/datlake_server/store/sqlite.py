@@ -22,6 +22,7 @@ import msgspec
 from datlake_sdk.errors import DatlakeError, ServerError
 from datlake_server.store.base import Recorded, Tx, Value
 from datlake_server.store.filelock import FairLock
+from datlake_server.store.forks import pause_at_forks
 from datlake_server.store.statements import migrations, statements
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ LOCK_WAIT_S: Final = 10.0
 COMMIT_POLL_S: Final = 0.02
 BUSY_MS: Final = 10_000
 READERS_KEPT: Final = 8
+# A transaction is over in milliseconds; a fork is not held up for ever by one that is not.
+FORK_WAIT_S: Final = 5.0
 
 # Connections that a forked child inherited: never used, never closed there, or the parent would lose its locks.
 _INHERITED: list[object] = []
@@ -115,6 +118,7 @@ class SqliteStore:
         self._clock = clock
         self._begin()
         self._migrate()
+        pause_at_forks(self)
 
     def write(self, work: Callable[[Tx], R], patience_s: float) -> R:
         """What `work` answers, once its changes are synced to the disk; nothing of them stays when it raises."""
@@ -139,6 +143,37 @@ class SqliteStore:
     def read(self, work: Callable[[Tx], R]) -> R:
         """What `work` answers, from one consistent state; waits for no writer."""
         self._still_ours()
+        with self._idle:
+            self._idle.wait_for(lambda: not self._is_paused, FORK_WAIT_S)
+            self._reading += 1
+        try:
+            return self._read(work)
+        finally:
+            with self._idle:
+                self._reading -= 1
+                self._idle.notify_all()
+
+    def pause(self) -> None:
+        """Nothing is under way and no connection is open, until `resume`."""
+        if self._pid != os.getpid() or not self._commit_lock.acquire(timeout=FORK_WAIT_S):
+            return
+        self._is_paused = True
+        with self._idle:
+            if self._idle.wait_for(lambda: not self._reading, FORK_WAIT_S):
+                file = self._file
+                self._let_go()
+                self._file = file
+
+    def resume(self) -> None:
+        """Work goes on; connections are opened as they are needed."""
+        if not self._is_paused:
+            return
+        with self._idle:
+            self._is_paused = False
+            self._idle.notify_all()
+        self._commit_lock.release()
+
+    def _read(self, work: Callable[[Tx], R]) -> R:
         connection = self._reader()
         try:
             connection.execute("BEGIN")
@@ -169,6 +204,9 @@ class SqliteStore:
         self._pid = os.getpid()
         self._queue = deque()
         self._commit_lock = threading.Lock()
+        self._idle = threading.Condition(threading.Lock())
+        self._is_paused = False
+        self._reading = 0
         self._turn = FairLock(f"{self._path}.lock")
         self._writer = None
         self._readers = []
