@@ -80,6 +80,7 @@ class Recorder:
         """Puts `op` behind what waits already."""
         if len(self._backlog) >= BACKLOG_OPERATIONS:
             self.dropped += 1
+            self.warn(f"more than {BACKLOG_OPERATIONS:,} operations wait for the lake; what comes now is not recorded")
             return
         self._backlog.append(op)
 
@@ -96,7 +97,7 @@ class Recorder:
                 self.refused(op, error)
             self._backlog.pop(0)
         self.away = None
-        return not self.dropped
+        return True  # what was dropped is told; the end of the run is recorded all the same
 
     def refused(self, op: Op[A], error: DatlakeError) -> None:
         """Tells that the lake said no to `op`; raises `error` where the user asked for that."""
