@@ -4,21 +4,88 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
+import msgspec
+
+from datlake_sdk._identity import fitting
 from datlake_sdk.errors import DatlakeError, TransientNetworkError
+from datlake_sdk.jsonable import jsonable
+from datlake_sdk.wire.ids import artifact_key
+from datlake_sdk.wire.models import Artifact
 
 if TYPE_CHECKING:
     from datlake_sdk._recorder import Recorder
     from datlake_sdk.client import DatlakeClient
-    from datlake_sdk.wire.models import Artifact
 
 
 class Bucket(NamedTuple):
     """Where a run's files go: into the run's own namespace."""
 
+    client: DatlakeClient
     namespace: str
     name: str
+
+
+class Attachments:
+    """What one run attaches, in order. Nothing here raises: what cannot be kept or uploaded is told."""
+
+    def __init__(self, job_name: str, run_id: str, recorder: Recorder) -> None:
+        """Begins with nothing attached."""
+        self._job_name = job_name
+        self._run_id = run_id
+        self._recorder = recorder
+        self._items: list[Attachment] = []
+
+    def add(self, path: str, name: str, kind: str, *, is_ours: bool = False) -> None:
+        """Marks a file for upload."""
+        name, kind = self._free_name(fitting(name, "artifact")), fitting(kind, "file")
+        key = artifact_key(self._job_name, self._run_id, name)
+        self._items.append(Attachment(os.path.abspath(path), key, name, kind, is_ours=is_ours))
+
+    def add_bytes(self, name: str, data: bytes, kind: str) -> None:
+        """Keeps bytes for upload."""
+        try:
+            self.add(_temporary(data), name, kind, is_ours=True)
+        except OSError as error:
+            self._recorder.warn(f"{kind} {name!r} was not kept: {error.strerror}")
+
+    def add_json(self, name: str, value: object) -> None:
+        """Keeps a value as JSON for upload, as it is now."""
+        self.add_bytes(name, msgspec.json.format(msgspec.json.encode(jsonable(value))), "json")
+
+    def add_figure(self, name: str, figure: object) -> None:
+        """Keeps a figure for upload, as it is now."""
+        try:
+            path, kind = _figure_file(figure)
+            self.add(path, name, kind, is_ours=True)
+        except Exception as error:  # noqa: BLE001 -- a plotting library may raise anything, and the job comes first
+            self._recorder.warn(f"figure {name!r} was not kept: {error}")
+
+    def upload(self, bucket: Bucket, log: Attachment | None, patience_s: float, *, reachable: bool) -> list[Artifact]:
+        """The artifacts of what could be uploaded, the log first. Temporary files are removed either way."""
+        found: list[Artifact] = []
+        for each in [log, *self._items] if log else self._items:
+            try:
+                if reachable:
+                    found.append(_upload(bucket, each, patience_s))
+                else:
+                    self._recorder.warn(f"{each.type} {each.name!r} was not uploaded: the lake is away")
+            except (DatlakeError, OSError) as error:
+                reason = error.message if isinstance(error, DatlakeError) else (error.strerror or str(error))
+                self._recorder.warn(f"{each.type} {each.name!r} was not uploaded: {reason}")
+                reachable = not isinstance(error, TransientNetworkError)  # else each of them would wait as long
+            finally:
+                each.remove_ours()
+        return found
+
+    def _free_name(self, name: str) -> str:
+        """`name`, numbered where another attachment has it: `out.csv` of two folders are two files."""
+        taken = {each.name for each in self._items}
+        stem, dot, ending = name.rpartition(".")
+        numbered = (f"{stem}-{number}{dot}{ending}" if stem else f"{name}-{number}" for number in count(2))
+        return name if name not in taken else next(each for each in numbered if each not in taken)
 
 
 class Attachment:
@@ -51,7 +118,7 @@ class _WritesHtml(Protocol):
     def to_html(self) -> str: ...
 
 
-def write_temporary(data: bytes) -> str:
+def _temporary(data: bytes) -> str:
     """The path of a new private file that holds `data`."""
     from tempfile import mkstemp
 
@@ -61,46 +128,18 @@ def write_temporary(data: bytes) -> str:
     return path
 
 
-def figure_file(figure: object) -> tuple[str, str]:
+def _figure_file(figure: object) -> tuple[str, str]:
     """The (path, type) of a file that shows `figure`: matplotlib's as PNG, anything with `to_html` as HTML."""
     if isinstance(figure, _SavesFigure):
-        path = write_temporary(b"")
+        path = _temporary(b"")
         figure.savefig(path, format="png")
         return path, "png"
     if isinstance(figure, _WritesHtml):
-        return write_temporary(figure.to_html().encode()), "html"
+        return _temporary(figure.to_html().encode()), "html"
     message = f"a {type(figure).__name__} has neither savefig nor to_html; save it to a file and attach that"
     raise TypeError(message)
 
 
-def upload_all(
-    client: DatlakeClient,
-    recorder: Recorder,
-    bucket: Bucket,
-    attachments: list[Attachment],
-    patience_s: float,
-    *,
-    reachable: bool,
-) -> list[Artifact]:
-    """The artifacts of what could be uploaded; the rest is told. Temporary files are removed either way."""
-    found: list[Artifact] = []
-    for each in attachments:
-        try:
-            if reachable:
-                found.append(_upload(client, bucket, each, patience_s))
-            else:
-                recorder.warn(f"{each.type} {each.name!r} was not uploaded: the lake is away")
-        except (DatlakeError, OSError) as error:
-            reason = error.message if isinstance(error, DatlakeError) else (error.strerror or str(error))
-            recorder.warn(f"{each.type} {each.name!r} was not uploaded: {reason}")
-            reachable = not isinstance(error, TransientNetworkError)  # else each of them would wait as long
-        finally:
-            each.remove_ours()
-    return found
-
-
-def _upload(client: DatlakeClient, bucket: Bucket, item: Attachment, patience_s: float) -> Artifact:
-    from datlake_sdk.wire.models import Artifact
-
-    stored = client.put_object(bucket.name, item.key, item.path, namespace=bucket.namespace, timeout=patience_s)
+def _upload(bucket: Bucket, item: Attachment, patience_s: float) -> Artifact:
+    stored = bucket.client.put_object(bucket.name, item.key, item.path, namespace=bucket.namespace, timeout=patience_s)
     return Artifact(type=item.type, uri=stored.uri, name=item.name, size_bytes=stored.size_bytes, sha256=stored.sha256)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from datlake_sdk import _calls as calls
-from datlake_sdk._attachments import Attachment, Bucket, figure_file, upload_all, write_temporary
+from datlake_sdk._attachments import Attachment, Attachments, Bucket
 from datlake_sdk._current import current_job
 from datlake_sdk._endings import Outcome, error_of, outcome_of
 from datlake_sdk._events import EventSender
@@ -24,7 +24,7 @@ from datlake_sdk._registered import RegisteredSnapshot, answered, deferred
 from datlake_sdk.environment import EnvironmentProbe
 from datlake_sdk.errors import Conflict, DatlakeError, InvalidRequest, ServerError, TransientNetworkError
 from datlake_sdk.terminal import Card, say_end, say_start
-from datlake_sdk.wire.ids import DEFAULT_NAMESPACE, artifact_key, quoted, run_log_key
+from datlake_sdk.wire.ids import DEFAULT_NAMESPACE, quoted, run_log_key
 from datlake_sdk.wire.models import DataRef, Run, RunError, Snapshot
 from datlake_sdk.wire.operations import (
     AddInputs,
@@ -83,7 +83,7 @@ class RunState:
         self.recorder = Recorder(client, self.run_id)
         self._plan = plan
         self._events = EventSender(self._send_events)
-        self._attachments: list[Attachment] = []
+        self.attachments = Attachments(job_name, self.run_id, self.recorder)
         self._inputs: list[tuple[str, int | None]] = []
         self._outputs: list[tuple[str, int | None, int | None, int | None]] = []
         self._log: ProcessLog | None = None
@@ -256,33 +256,6 @@ class RunState:
         )
         self._events.put(item)
 
-    def attach(self, path: str, name: str, kind: str, *, is_ours: bool = False) -> None:
-        """Marks a file for upload."""
-        name, kind = fitting(name, "artifact"), fitting(kind, "file")
-        key = artifact_key(self.job_name, self.run_id, name)
-        self._attachments.append(Attachment(os.path.abspath(path), key, name, kind, is_ours=is_ours))
-
-    def attach_bytes(self, name: str, data: bytes, kind: str) -> None:
-        """Keeps bytes for upload."""
-        try:
-            self.attach(write_temporary(data), name, kind, is_ours=True)
-        except OSError as error:
-            self.recorder.warn(f"{kind} {name!r} was not kept: {error.strerror}")
-
-    def attach_json(self, name: str, value: object) -> None:
-        """Keeps a value as JSON for upload."""
-        from datlake_sdk.jsonable import jsonable
-
-        self.attach_bytes(name, msgspec.json.format(msgspec.json.encode(jsonable(value))), "json")
-
-    def attach_figure(self, name: str, figure: object) -> None:
-        """Keeps a figure for upload."""
-        try:
-            path, kind = figure_file(figure)
-            self.attach(path, name, kind, is_ours=True)
-        except Exception as error:  # noqa: BLE001 -- a plotting library may raise anything, and the job comes first
-            self.recorder.warn(f"figure {name!r} was not kept: {error}")
-
     def _send_events(self, batch: list[EventItem]) -> int:
         results = self.client.call(LogEvents(events=batch, namespace=self.namespace))
         return len(results.items) - results.accepted
@@ -369,9 +342,8 @@ class RunState:
         self._events.drain(EXIT_PATIENCE_S if reachable else 0)
         if self._events.lost:
             recorder.warn(f"{self._events.lost} events were not delivered: {self._events.why or 'the lake is away'}")
-        files = [log, *self._attachments] if log else self._attachments
-        place = Bucket(self.namespace, self._plan.bucket)
-        artifacts = upload_all(self.client, recorder, place, files, EXIT_PATIENCE_S, reachable=reachable)
+        place = Bucket(self.client, self.namespace, self._plan.bucket)
+        artifacts = self.attachments.upload(place, log, EXIT_PATIENCE_S, reachable=reachable)
         if not reachable:
             return
         environment = None if self._described else PROBE.result(ENVIRONMENT_WAIT_S)

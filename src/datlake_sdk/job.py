@@ -240,25 +240,25 @@ class JobContext:
 
     def attach_log(self, path: str | os.PathLike[str]) -> None:
         """Marks a log file; it is uploaded and linked as a `log` when the run completes."""
-        self._run.attach(os.fspath(path), os.path.basename(os.fspath(path)), "log")
+        self._run.attachments.add(os.fspath(path), os.path.basename(os.fspath(path)), "log")
 
     def attach(self, path: str | os.PathLike[str], name: str | None = None, type: str | None = None) -> None:  # noqa: A002
         """Marks a file; it is uploaded and linked when the run completes, under `name` and as `type` (its ending)."""
         path = os.fspath(path)
         kind = type or os.path.splitext(path)[1].lstrip(".").lower() or "file"
-        self._run.attach(path, name or os.path.basename(path), kind)
+        self._run.attachments.add(path, name or os.path.basename(path), kind)
 
     def attach_json(self, name: str, obj: object) -> None:
         """Keeps `obj` as JSON, as it is now; uploaded and linked as `json` when the run completes."""
-        self._run.attach_json(name, obj)
+        self._run.attachments.add_json(name, obj)
 
     def attach_html(self, name: str, html: str) -> None:
         """Keeps a page, as it is now; uploaded and linked as `html` when the run completes."""
-        self._run.attach_bytes(name, html.encode("utf-8", "replace"), "html")
+        self._run.attachments.add_bytes(name, html.encode("utf-8", "replace"), "html")
 
     def attach_figure(self, name: str, figure: object) -> None:
         """Keeps a figure (matplotlib's as PNG, anything with `to_html` as HTML); linked when the run completes."""
-        self._run.attach_figure(name, figure)
+        self._run.attachments.add_figure(name, figure)
 
     # --- beginning and end --------------------------------------------------------------------------------------------
 

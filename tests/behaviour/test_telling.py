@@ -332,3 +332,16 @@ def test_a_file_that_cannot_be_read_is_the_callers_mistake(client: DatlakeClient
             client.upload_object("files", "x", path)
         assert caught.value.code == "file_unreadable"
     assert not client.list_objects("files").items
+
+
+def test_two_files_of_one_name_are_two_artifacts(client: DatlakeClient, tmp_path: Path) -> None:
+    """`out.csv` of two folders overwrote each other without a word."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "out.csv").write_text(folder, encoding="utf-8")
+    with JobContext(client, "j") as job:
+        job.attach(tmp_path / "a" / "out.csv")
+        job.attach(tmp_path / "b" / "out.csv")
+    artifacts = client.get_run(job.run_id).artifacts
+    kept = {artifact.name: b"".join(client.read_object(artifact.uri)) for artifact in artifacts}
+    assert kept == {"out.csv": b"a", "out-2.csv": b"b"}

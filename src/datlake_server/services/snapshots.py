@@ -151,8 +151,8 @@ def _known(
         return snapshot_row(tx, same.snapshot_id) if same else None
     row = tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id.lower())
     if row is not None and (row.fingerprint != fingerprint or row.table_id != table.table_id):
-        message = f"snapshot {snapshot_id} is already registered with other content, for table {row.table_name!r}"
-        raise InvalidRequest(message + "; use a new snapshot_id", code="snapshot_id_reused")
+        message = f"snapshot {snapshot_id} is already registered with other content; use a new snapshot_id"
+        raise InvalidRequest(message, code="snapshot_id_reused")
     return row
 
 
