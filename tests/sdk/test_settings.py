@@ -257,7 +257,7 @@ def test_importing_the_settings_loads_neither_toml_nor_paths_nor_urls() -> None:
     not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can make a file of somebody else's"
 )
 def test_a_file_that_somebody_else_left_in_a_folder_open_to_all_is_ignored(tmp_path: Path) -> None:
-    """Planted in /tmp it could send other people's jobs, with the key from their environment, to its writer's server."""
+    """Planted in /tmp it could send other people's jobs, with their key, to its writer's server."""
     planted = tmp_path / "datlake.toml"
     planted.write_text('api_url = "http://elsewhere.example"\n', encoding="utf-8")
     tmp_path.chmod(0o1777)
