@@ -9,9 +9,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
+from typing import Final
 
 if sys.platform != "win32":
     import fcntl
+
+ASK_EVERY_S: Final = 0.02
 
 
 class FairLock:
@@ -31,49 +35,64 @@ class FairLock:
         if self._waiting is not None and not self._settled(timeout_s):
             return False
         gate, lock = self._files()
-        if _try(gate):
-            if _try(lock):
-                fcntl.flock(gate, fcntl.LOCK_UN)
-                return True
-            fcntl.flock(gate, fcntl.LOCK_UN)
-        return self._wait(gate, lock, timeout_s)
+        return _try_both(gate, lock) or self._wait(gate, lock, timeout_s)
 
     def release(self) -> None:
-        """Lets the next one in."""
+        """Lets the next one in; nothing happens where the lock is not held."""
         if sys.platform != "win32" and self._lock is not None:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Closes the files, and with them gives the lock up."""
+        """Closes the files, and with them gives the lock up. A thread that still waits has files of its own."""
         for file in (self._gate, self._lock):
             if file is not None:
                 os.close(file)
-        self._gate = self._lock = None
+        self._gate = self._lock = self._waiting = None
 
     def _wait(self, gate: int, lock: int, timeout_s: float) -> bool:
         # A blocking flock knows no time limit, so a thread blocks while the caller watches the clock.
         taken = threading.Event()
         turn = threading.Lock()
         given_up = False
+        # The same locks by other numbers: `close` may come while the thread waits, and a number is given away again.
+        own = [os.dup(gate), os.dup(lock)]
 
         def block() -> None:
-            fcntl.flock(gate, fcntl.LOCK_EX)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            fcntl.flock(gate, fcntl.LOCK_UN)
+            fcntl.flock(own[0], fcntl.LOCK_EX)
+            fcntl.flock(own[1], fcntl.LOCK_EX)
+            fcntl.flock(own[0], fcntl.LOCK_UN)
             with turn:
                 if given_up:
-                    fcntl.flock(lock, fcntl.LOCK_UN)
+                    fcntl.flock(own[1], fcntl.LOCK_UN)
                 else:
                     taken.set()
+            for file in own:
+                os.close(file)
 
         self._waiting = threading.Thread(target=block, daemon=True, name="datlake-lock")
-        self._waiting.start()
-        taken.wait(timeout_s)
-        with turn:
-            if not taken.is_set():
-                given_up = True
-                return False
+        try:
+            self._waiting.start()
+        except RuntimeError:  # no thread to be had, as at the end of the interpreter
+            self._waiting = None
+            for file in own:
+                os.close(file)
+            return self._asked_again(gate, lock, timeout_s)
+        try:
+            taken.wait(timeout_s)
+        finally:  # also for Ctrl-C: a lock that is taken after this would be held for nobody
+            with turn:
+                given_up = not taken.is_set()
+        if given_up:
+            return False
         self._waiting = None
+        return True
+
+    def _asked_again(self, gate: int, lock: int, timeout_s: float) -> bool:
+        end_s = time.monotonic() + timeout_s
+        while not _try_both(gate, lock):
+            if time.monotonic() >= end_s:
+                return False
+            time.sleep(ASK_EVERY_S)
         return True
 
     def _settled(self, timeout_s: float) -> bool:
@@ -92,6 +111,14 @@ class FairLock:
             self._gate = os.open(self._path + ".gate", flags, 0o600)
             self._lock = os.open(self._path, flags, 0o600)
         return self._gate, self._lock
+
+
+def _try_both(gate: int, lock: int) -> bool:
+    if not _try(gate):
+        return False
+    taken = _try(lock)
+    fcntl.flock(gate, fcntl.LOCK_UN)
+    return taken
 
 
 def _try(file: int) -> bool:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 import apsw
 import msgspec
 
-from datlake_sdk.errors import DatlakeError, ServerError
+from datlake_server.store import refusals
 from datlake_server.store.base import Recorded, Tx, Value
 from datlake_server.store.filelock import FairLock
 from datlake_server.store.forks import pause_at_forks
@@ -27,6 +27,8 @@ from datlake_server.store.statements import migrations, statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from datlake_sdk.errors import DatlakeError
 
 R = TypeVar("R")
 
@@ -107,6 +109,8 @@ class _Waiting(Generic[R]):
 class SqliteStore:
     """Records in one SQLite file, shared by the threads of a process and the processes of a host."""
 
+    _pid: int
+    _reading: int
     _queue: deque[_Waiting[Any]]
     _writer: apsw.Connection | None
     _readers: list[apsw.Connection]
@@ -126,16 +130,19 @@ class SqliteStore:
         waiting = _Waiting(work)
         self._queue.append(waiting)
         deadline = time.monotonic() + patience_s
-        while not waiting.done:
-            left_s = deadline - time.monotonic()
-            if self._commit_lock.acquire(timeout=max(left_s, COMMIT_POLL_S)):
-                try:
-                    if not waiting.done:
-                        self._commit_waiting(max(left_s, 0.0))
-                finally:
-                    self._commit_lock.release()
-            elif self._withdraw(waiting):
-                raise _busy(self._path)
+        try:
+            while not waiting.done:
+                if self._commit_lock.acquire(timeout=max(deadline - time.monotonic(), COMMIT_POLL_S)):
+                    try:
+                        if not waiting.done:
+                            self._commit_waiting(waiting, max(deadline - time.monotonic(), COMMIT_POLL_S))
+                    finally:
+                        self._commit_lock.release()
+                elif self._withdraw(waiting):
+                    raise refusals.busy(self._path)
+        finally:
+            if not waiting.done:  # Ctrl-C: what nobody waits for any more is not done later
+                self._withdraw(waiting)
         if waiting.error is not None:
             raise waiting.error
         return cast("R", waiting.answer)
@@ -201,7 +208,6 @@ class SqliteStore:
         self._turn.close()
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
         self._queue = deque()
         self._commit_lock = threading.Lock()
         self._idle = threading.Condition(threading.Lock())
@@ -211,6 +217,7 @@ class SqliteStore:
         self._writer = None
         self._readers = []
         self._file = _file_of(self._path)
+        self._pid = os.getpid()  # last: a thread of a forked child that sees it finds all of this anew
 
     def _still_ours(self) -> None:
         # SQLite's handles must not cross a fork: a child could write through them without an error.
@@ -236,38 +243,47 @@ class SqliteStore:
             return False
         return True
 
-    def _commit_waiting(self, patience_s: float) -> None:
+    def _commit_waiting(self, own: _Waiting[Any], patience_s: float) -> None:
+        """Commits for all who wait. Only `own` is refused where the turn does not come: others may wait longer."""
+        deadline = time.monotonic() + patience_s
+        try:
+            if self._turn.acquire(patience_s):
+                self._commit_group(deadline)
+            elif self._withdraw(own):
+                own.settle(refusals.busy(self._path))
+        except OSError as error:
+            if self._withdraw(own):
+                own.settle(_told(error, self._path))
+        finally:
+            self._turn.release()
+
+    def _commit_group(self, deadline: float) -> None:
         group = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_SIZE))]
-        if not group:
-            return
         failure: BaseException | None = None
         try:
-            self._commit(group, patience_s)
+            self._commit(group, deadline)
         except Exception as error:  # noqa: BLE001 -- the group's callers each raise it
             failure = _told(error, self._path) if isinstance(error, (apsw.Error, OSError)) else error
         except BaseException:
             # Ctrl-C belongs to this thread alone; the others of the group may try again.
-            failure = _interrupted(self._path)
+            failure = refusals.interrupted(self._path)
             raise
         finally:
             for waiting in group:
                 waiting.settle(failure)
 
-    def _commit(self, group: list[_Waiting[Any]], patience_s: float) -> None:
-        if not self._turn.acquire(patience_s):
-            raise _busy(self._path)
+    def _commit(self, group: list[_Waiting[Any]], deadline: float) -> None:
+        connection = self._open_writer()
+        # Others may write without the file lock: another tool, or a system that has no `flock`.
+        connection.set_busy_timeout(max(int((deadline - time.monotonic()) * 1000), 1))
+        connection.execute("BEGIN IMMEDIATE")
         try:
-            connection = self._open_writer()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                self._run(connection, group)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-        finally:
-            self._turn.release()
+            self._run(connection, group)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
     def _run(self, connection: apsw.Connection, group: list[_Waiting[Any]]) -> None:
         tx = SqliteTx(connection, self._clock())
@@ -297,7 +313,7 @@ class SqliteStore:
             return connection
 
     def _keep(self, connection: apsw.Connection) -> None:
-        if len(self._readers) < READERS_KEPT:
+        if len(self._readers) < READERS_KEPT and not connection.in_transaction:
             self._readers.append(connection)
         else:
             connection.close()
@@ -309,7 +325,7 @@ class SqliteStore:
                 self._file = _file_of(self._path)
                 return
             if not self._turn.acquire(LOCK_WAIT_S):
-                raise _busy(self._path)
+                raise refusals.busy(self._path)
             try:
                 self._upgrade()
             finally:
@@ -339,11 +355,7 @@ class SqliteStore:
         if have > known:
             needed = _number(self._open_writer(), "SELECT value FROM facts WHERE name = 'min_reader'")
             if needed > known:
-                message = (
-                    f"the lake {self._path} was written by a newer Datlake (its shape is {have}, this version reads up "
-                    f"to {known}); upgrade datlake-sdk"
-                )
-                raise ServerError(message, code="lake_too_new", status=503, retryable=False)
+                raise refusals.too_new(self._path, have, known)
         return have
 
 
@@ -390,34 +402,13 @@ def _as_dict(cursor: apsw.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
     return dict(zip([column[0] for column in cursor.get_description()], row, strict=True))
 
 
-def _interrupted(path: str) -> ServerError:
-    message = f"the commit to the lake {path} was interrupted before it ended; nothing of it stayed; try again"
-    return ServerError(message, code="interrupted", status=503)
-
-
-def _busy(path: str) -> ServerError:
-    return ServerError(
-        f"the lake {path} is busy: others held its lock for as long as this call could wait; try again",
-        code="busy",
-        status=503,
-    )
-
-
 def _told(error: BaseException, path: str) -> DatlakeError:
     if isinstance(error, (apsw.BusyError, apsw.LockedError)):
-        return _busy(path)
-    if isinstance(error, apsw.FullError):
-        return ServerError(
-            f"the disk under {path} is full; free some space and try again", code="disk_full", status=507
-        )
-    if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
-        message = f"the lake {path} is damaged ({error}); move it away or restore a backup, and a new one is made"
-        return ServerError(message, code="lake_damaged", status=500, retryable=False)
+        return refusals.busy(path)
     if isinstance(error, apsw.FullError) or (isinstance(error, OSError) and error.errno in {ENOSPC, EDQUOT}):
-        return ServerError(
-            f"the disk under {path} is full; free some space and try again", code="disk_full", status=507
-        )
+        return refusals.disk_full(path)
+    if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
+        return refusals.damaged(path, error)
     if isinstance(error, (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError, OSError)):
-        message = f"the lake {path} cannot be written ({error}); check the folder's owner and the disk"
-        return ServerError(message, code="lake_unwritable", status=500, retryable=False)
-    return ServerError(f"the lake {path} failed: {type(error).__name__}: {error}", code="store_failed", status=500)
+        return refusals.unwritable(path, error)
+    return refusals.failed(path, error)

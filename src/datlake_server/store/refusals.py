@@ -1,0 +1,48 @@
+"""What a store says when it cannot do what it was asked. Called by the store alone; knows no database."""
+
+from __future__ import annotations
+
+from datlake_sdk.errors import ServerError
+
+
+def busy(path: str) -> ServerError:
+    """Others hold the lake."""
+    message = f"the lake {path} is busy: others held its lock for as long as this call could wait; try again"
+    return ServerError(message, code="busy", status=503)
+
+
+def interrupted(path: str) -> ServerError:
+    """The thread that committed for others was interrupted."""
+    message = f"the commit to the lake {path} was interrupted before it ended; nothing of it stayed; try again"
+    return ServerError(message, code="interrupted", status=503)
+
+
+def disk_full(path: str) -> ServerError:
+    """No space is left."""
+    return ServerError(f"the disk under {path} is full; free some space and try again", code="disk_full", status=507)
+
+
+def damaged(path: str, why: BaseException) -> ServerError:
+    """The file is no database any more."""
+    message = f"the lake {path} is damaged ({why}); move it away or restore a backup, and a new one is made"
+    return ServerError(message, code="lake_damaged", status=500, retryable=False)
+
+
+def unwritable(path: str, why: BaseException) -> ServerError:
+    """The folder or the disk refuses."""
+    message = f"the lake {path} cannot be written ({why}); check the folder's owner and the disk"
+    return ServerError(message, code="lake_unwritable", status=500, retryable=False)
+
+
+def too_new(path: str, have: int, known: int) -> ServerError:
+    """A newer Datlake changed the lake's shape beyond what this one reads."""
+    message = (
+        f"the lake {path} was written by a newer Datlake (its shape is {have}, this version reads up to {known}); "
+        "upgrade datlake-sdk"
+    )
+    return ServerError(message, code="lake_too_new", status=503, retryable=False)
+
+
+def failed(path: str, why: BaseException) -> ServerError:
+    """Anything else."""
+    return ServerError(f"the lake {path} failed: {type(why).__name__}: {why}", code="store_failed", status=500)
