@@ -58,6 +58,7 @@ def events(tx: Tx, op: Events, caller: Caller) -> Page[Event]:
         _EventRow,
         "events.page",
         run_id=run.run_id,
+        namespace=run.namespace,
         after=number_after(op.cursor, 0),
         event_type=op.event_type,
         limit=op.limit,

@@ -89,7 +89,7 @@ class Walk:
                 for node, side in self._ends(key):
                     hidden[node, side] = hidden.get((node, side), 0) + 1
         nodes = [*self._level.places(self._places, hidden), *self._level.vias(self._vias, hidden)]
-        return Graph(root=root, nodes=_sorted(nodes), edges=edges, truncated=self._truncated)
+        return Graph(root=root, nodes=_sorted(nodes), edges=edges, truncated=self._truncated or self._level.is_cut)
 
     def _advance(self, direction: Direction, reached: set[str], depth: int) -> set[str]:
         further: set[str] = set()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datlake_sdk.wire.models import Direction
     from datlake_server.store.base import Tx
 
-# A hub past this many steps is cut; the answer's own node limit (5,000 at most) is reached long before.
+# One answer of the database holds no more than this; a graph that needed more says that it is truncated.
 STEPS_AT_ONCE: Final = 50_000
 
 
@@ -49,7 +49,9 @@ class Half(Struct, frozen=True):
 
 
 class Level(Protocol):
-    """What a walk asks of a level."""
+    """What a walk asks of a level. `is_cut` says that it held back more than it answered."""
+
+    is_cut: bool
 
     def steps(self, direction: Direction, ends: Iterable[str]) -> list[Step]:
         """The steps that lead to `ends` (upstream) or from them (downstream)."""
@@ -123,6 +125,7 @@ class TableLevel:
     def __init__(self, tx: Tx, as_of: datetime | None) -> None:
         """Walks what was known at `as_of`, or now."""
         self._tx = tx
+        self.is_cut = False
         self._as_of = END_OF_TIME if as_of is None else micros(as_of)
 
     def steps(self, direction: Direction, ends: Iterable[str]) -> list[Step]:
@@ -130,18 +133,23 @@ class TableLevel:
         name = "graph.table_steps_up" if direction == "upstream" else "graph.table_steps_down"
         numbers = json_text(sorted(int(end) for end in ends))
         rows = self._tx.all(_TableStep, name, ends=numbers, as_of=self._as_of, limit=STEPS_AT_ONCE)
+        self.is_cut |= len(rows) == STEPS_AT_ONCE
         return [Step(str(row.source), str(row.via), str(row.target)) for row in rows]
 
     def steps_of_via(self, via: str) -> list[Step]:
         """What the job reads and writes."""
         rows = self._tx.all(_TableStep, "graph.job_steps", via=int(via), as_of=self._as_of, limit=STEPS_AT_ONCE)
+        self.is_cut |= len(rows) == STEPS_AT_ONCE
         return [Step(str(row.source), str(row.via), str(row.target)) for row in rows]
 
     def halves(self, places: Iterable[str], vias: Iterable[str]) -> list[Half]:
         """Every edge that touches these tables and jobs."""
         ends = json_text([int(place) for place in places])
         jobs = json_text([int(via) for via in vias])
-        rows = self._tx.all(_TableHalf, "graph.table_halves", ends=ends, vias=jobs, as_of=self._as_of)
+        rows = self._tx.all(
+            _TableHalf, "graph.table_halves", ends=ends, vias=jobs, as_of=self._as_of, limit=STEPS_AT_ONCE
+        )
+        self.is_cut |= len(rows) == STEPS_AT_ONCE
         return [self._half(row) for row in rows]
 
     def places(self, keys: Iterable[str], hidden: Mapping[tuple[str, str], int]) -> list[GraphNode]:
@@ -191,35 +199,45 @@ class RunLevel:
     def __init__(self, tx: Tx, as_of: datetime | None) -> None:
         """Walks what was known at `as_of`, or now."""
         self._tx = tx
+        self.is_cut = False
         self._as_of = END_OF_TIME if as_of is None else micros(as_of)
 
     def steps(self, direction: Direction, ends: Iterable[str]) -> list[Step]:
         """The steps that lead to `ends` (upstream) or from them (downstream)."""
         name = "graph.run_steps_up" if direction == "upstream" else "graph.run_steps_down"
         rows = self._tx.all(_RunStep, name, ends=_pairs(ends), as_of=self._as_of, limit=STEPS_AT_ONCE)
+        self.is_cut |= len(rows) == STEPS_AT_ONCE
         return [_run_step(row) for row in rows]
 
     def steps_of_via(self, via: str) -> list[Step]:
         """What the run read and wrote."""
         rows = self._tx.all(_RunStep, "graph.steps_of_run", via=via, as_of=self._as_of, limit=STEPS_AT_ONCE)
+        self.is_cut |= len(rows) == STEPS_AT_ONCE
         return [_run_step(row) for row in rows]
 
     def halves(self, places: Iterable[str], vias: Iterable[str]) -> list[Half]:
         """Every edge that touches these snapshots and runs."""
         rows = self._tx.all(
-            _RunStep, "graph.run_halves", ends=_pairs(places), vias=json_text(list(vias)), as_of=self._as_of
+            _RunStep,
+            "graph.run_halves",
+            ends=_pairs(places),
+            vias=json_text(list(vias)),
+            as_of=self._as_of,
+            limit=STEPS_AT_ONCE,
         )
+        self.is_cut |= len(rows) == STEPS_AT_ONCE
         return [_run_half(row) for row in rows]
 
     def places(self, keys: Iterable[str], hidden: Mapping[tuple[str, str], int]) -> list[GraphNode]:
         """The nodes of these snapshots, and of tables where no snapshot is known."""
         parts = {key: key.partition("/") for key in keys}
         ids = json_text([snapshot for _, _, snapshot in parts.values() if snapshot])
-        known = {row.snapshot_id: row for row in self._tx.all(SnapshotRow, "snapshots.many", snapshot_ids=ids)}
+        rows = self._tx.all(SnapshotRow, "snapshots.many", snapshot_ids=ids)
+        known = {f"{row.table_id}/{row.snapshot_id}": row for row in rows}
         tables = json_text([int(table) for table, _, _ in parts.values()])
         named = {row.table_id: row for row in self._tx.all(_Named, "graph.tables", ids=tables)}
         return [
-            _snapshot_node(known.get(snapshot), named[int(table)], self.place_id(key), snapshot, hidden)
+            _snapshot_node(known.get(key), named[int(table)], self.place_id(key), snapshot, hidden)
             for key, (table, _, snapshot) in parts.items()
         ]
 

@@ -167,6 +167,9 @@ def _pair_with_others(tx: Tx, run: RunRow, role: Role, new: list[Place], at: int
     inputs = [Place(row.table_id, row.snapshot_id) for row in rows if row.role == "input"]
     outputs = [Place(row.table_id, row.snapshot_id) for row in rows if row.role == "output" and not row.stated]
     if len(inputs) * len(outputs) > PAIRS_PER_RUN:
+        is_first = tx.one(TableRow, "tables.get", namespace=RUN_HUB, name=run.run_id) is None
+        if not is_first:  # those before are linked already; all of them again would take longer with every operation
+            inputs, outputs = (new, []) if role == "input" else ([], new)
         _pair_through_run(tx, run, inputs, outputs, at)
         return
     sources, targets = (new, outputs) if role == "input" else (inputs, new)

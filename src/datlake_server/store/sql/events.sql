@@ -9,7 +9,8 @@ FROM events WHERE event_id = :event_id;
 
 -- name: events.page
 SELECT seq, event_id, namespace, event_type, data, job_name, run_id, created_at, received_at
-FROM events WHERE run_id = :run_id AND seq > :after AND (:event_type IS NULL OR event_type = :event_type)
+FROM events WHERE run_id = :run_id AND namespace = :namespace AND seq > :after
+  AND (:event_type IS NULL OR event_type = :event_type)
 ORDER BY seq LIMIT :limit;
 
 -- name: objects.get

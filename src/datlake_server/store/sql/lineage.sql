@@ -48,7 +48,7 @@ WHERE e.target = 0 AND e.source IN (SELECT value FROM json_each(:ends)) AND e.fi
 UNION
 SELECT e.source, e.job_id AS via, e.target, e.first_seen, e.last_seen, e.run_count, e.last_run_id FROM edges e
 WHERE (e.source = 0 OR e.target = 0) AND e.job_id IN (SELECT value FROM json_each(:vias)) AND e.first_seen <= :as_of
-LIMIT 50000;
+LIMIT :limit;
 
 -- name: graph.tables
 SELECT table_id, namespace, name FROM tables WHERE table_id IN (SELECT value FROM json_each(:ids));
@@ -82,4 +82,4 @@ WHERE p.target = 0 AND p.at <= :as_of
 UNION
 SELECT p.source, p.source_snapshot, p.run_id AS via, p.target, p.target_snapshot, p.at FROM pairs p
 WHERE (p.source = 0 OR p.target = 0) AND p.run_id IN (SELECT value FROM json_each(:vias)) AND p.at <= :as_of
-LIMIT 50000;
+LIMIT :limit;
