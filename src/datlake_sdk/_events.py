@@ -54,6 +54,8 @@ class EventSender:
         """Returns when all is sent, or nothing moved for `patience_s` seconds; what is left then is counted as lost."""
         if self._pid != os.getpid():
             self._begin()
+        if self._thread is None and patience_s:
+            self._send_here()
         with self._changed:
             self._hurry = True
             self._changed.notify_all()
@@ -67,6 +69,11 @@ class EventSender:
             self._closed = True
             self._changed.notify_all()
 
+    def _send_here(self) -> None:
+        # No thread was to be had: from 3.12 on none starts once the main one has ended, while others may still work.
+        while self._queue and self._attempt(self._next_batch()):
+            pass
+
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._queue: deque[EventItem] = deque()
@@ -78,7 +85,7 @@ class EventSender:
     def _start(self) -> None:
         if self._thread is None:
             thread = threading.Thread(target=self._run, name="datlake-events", daemon=True)
-            with suppress(RuntimeError):  # no thread to be had: what is queued then is lost at the end, and counted
+            with suppress(RuntimeError):  # no thread to be had: `drain` sends it
                 thread.start()
                 self._thread = thread
 
