@@ -38,9 +38,15 @@ class Attachments:
         self._recorder = recorder
         self._items: list[Attachment] = []
 
-    def add(self, path: str, name: str, kind: str, *, is_ours: bool = False) -> None:
-        """Marks a file for upload."""
-        name, kind = self._free_name(fitting(name, "artifact")), fitting(kind, "file")
+    def add(self, path: str | os.PathLike[str], name: str | None, kind: str | None, *, is_ours: bool = False) -> None:
+        """Marks a file for upload, by its own name and ending where none is given."""
+        try:
+            path = os.fspath(path)
+        except TypeError:
+            self._recorder.warn(f"{path!r:.80} was not attached: it is no path")
+            return
+        name = self._free_name(fitting(name or os.path.basename(path), "artifact"))
+        kind = fitting(kind or os.path.splitext(path)[1].lstrip(".").lower(), "file")
         key = artifact_key(self._job_name, self._run_id, name)
         self._items.append(Attachment(os.path.abspath(path), key, name, kind, is_ours=is_ours))
 
@@ -136,7 +142,9 @@ def _figure_file(figure: object) -> tuple[str, str]:
         return path, "png"
     if isinstance(figure, _WritesHtml):
         return _temporary(figure.to_html().encode()), "html"
-    message = f"a {type(figure).__name__} has neither savefig nor to_html; save it to a file and attach that"
+    message = (
+        f"an object of type {type(figure).__name__} has neither savefig nor to_html; save it to a file and attach that"
+    )
     raise TypeError(message)
 
 

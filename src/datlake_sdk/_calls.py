@@ -39,9 +39,12 @@ _KEY: Final = re.compile(r"[!-~]*")
 _REQUEST_ID: Final = re.compile(r"[ -~]{1,128}")
 
 
-def plain(values: Mapping[str, object] | None) -> dict[str, object]:
-    """The user's values as JSON can hold them; a new dict."""
-    return cast("dict[str, object]", jsonable(dict(values))) if values else {}
+def plain(values: object) -> dict[str, object]:
+    """The user's values as JSON can hold them; a new dict. What is no mapping stands under `value`."""
+    if values is None:
+        return {}
+    found = jsonable(values)
+    return cast("dict[str, object]", found) if isinstance(found, dict) else {"value": found}
 
 
 def time_of(value: datetime | str | None) -> datetime | None:
@@ -79,7 +82,7 @@ def file_uri(path: str) -> str:
 
 def registration(
     table_name: str,
-    uri: str,
+    uri: str | os.PathLike[str],
     format: str,  # noqa: A002 -- the name of the field
     schema: Mapping[str, object] | Sequence[object] | None,
     *,
@@ -100,7 +103,7 @@ def registration(
 
     return RegisterSnapshot(
         table_name=table_name,
-        uri=redact_uri(uri) if "://" in uri else uri,
+        uri=redact_uri(uri) if isinstance(uri, str) else file_uri(os.fspath(uri)),
         format=format,
         schema=None if schema is None else cast("Schema", jsonable(schema)),
         job_name=job_name,

@@ -34,6 +34,8 @@ class Recorder:
         self.warnings: list[str] = []
         self.away: str | None = None
         self.dropped = 0
+        # A lake that has answered this run is slow at worst, not absent: what is better with an answer may wait for it.
+        self.is_answered = False
 
     @property
     def wait_s(self) -> float:
@@ -65,7 +67,9 @@ class Recorder:
 
     def send_once(self, op: Op[A]) -> A:
         """What `op` answers, from one attempt that waits `wait_s`. Raises what the lake or the road to it says."""
-        return self._client.call(op, timeout=self.wait_s, retries=self.raises)
+        answer = self._client.call(op, timeout=self.wait_s, retries=self.raises)
+        self.is_answered = True
+        return answer
 
     def postpone(self, op: Op[A], error: DatlakeError) -> None:
         """Keeps `op` for the end of the run; raises `error` where the user asked for that."""

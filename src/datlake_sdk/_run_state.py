@@ -24,7 +24,7 @@ from datlake_sdk._registered import RegisteredSnapshot, answered, deferred
 from datlake_sdk.environment import EnvironmentProbe
 from datlake_sdk.errors import Conflict, DatlakeError, InvalidRequest, ServerError, TransientNetworkError
 from datlake_sdk.terminal import Card, say_end, say_start
-from datlake_sdk.wire.ids import DEFAULT_NAMESPACE, quoted, run_log_key
+from datlake_sdk.wire.ids import run_log_key
 from datlake_sdk.wire.models import DataRef, Run, RunError, Snapshot
 from datlake_sdk.wire.operations import (
     AddInputs,
@@ -40,7 +40,7 @@ from datlake_sdk.wire.operations import (
 from datlake_sdk.wire.times import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from datlake_sdk.client import DatlakeClient
@@ -205,17 +205,25 @@ class RunState:
         self._inputs.append((snapshot.table_name, snapshot.version))
         self.add(AddInputs, [pinned])
 
-    def add(self, kind: type[AddInputs | AddOutputs], items: list[DataRef]) -> None:
+    def add(self, kind: type[AddInputs | AddOutputs], items: Sequence[str | os.PathLike[str] | DataRef]) -> None:
         """Records inputs or outputs. Never raises, unless the user asked for that."""
-        if self.is_disabled or not items:
+        refs = [ref for item in items if (ref := self._ref(item)) is not None]
+        if self.is_disabled or not refs:
             return
-        op = kind(namespace=self.namespace, job_name=self.job_name, run_id=self.run_id, items=items, added_at=utc_now())
+        op = kind(namespace=self.namespace, job_name=self.job_name, run_id=self.run_id, items=refs, added_at=utc_now())
         run = self.recorder.offer(op)
-        shown = [item.table_name or item.uri or "" for item in items if item.snapshot_id is None]
+        shown = [ref.table_name or ref.uri or "" for ref in refs if ref.snapshot_id is None]
         if kind is AddInputs:
             self._inputs.extend((name, _version_in(run, name)) for name in shown)
         else:
             self._outputs.extend((name, None, None, None) for name in shown)
+
+    def _ref(self, item: str | os.PathLike[str] | DataRef) -> DataRef | None:
+        try:
+            return calls.data_ref(item)
+        except (TypeError, ValueError):
+            self.recorder.warn(f"{item!r:.80} is no input or output: it must be a table's name, a URI or a path")
+            return None
 
     def register(self, op: RegisterSnapshot) -> RegisteredSnapshot:
         """Registers an output, or keeps the registration for the end of the run where that is allowed."""
@@ -225,7 +233,7 @@ class RunState:
             self.recorder.keep(op)
             return self._registered(deferred(op))
         try:
-            if op.expected_version is not None:
+            if op.expected_version is not None or self.recorder.is_answered:
                 return self._registered(answered(self.client.call(op)))
             return self._registered(answered(self.recorder.send_once(op)))
         except (TransientNetworkError, ServerError) as error:
@@ -396,12 +404,6 @@ class RunState:
             not_recorded_because=self.recorder.away,
         )
         say_end(card)
-
-
-def run_url(base_url: str, run_id: str, namespace: str) -> str:
-    """The page of a run on a server."""
-    scope = "" if namespace == DEFAULT_NAMESPACE else f"?namespace={quoted(namespace)}"
-    return f"{base_url}/runs/{run_id}{scope}"
 
 
 def _version_in(run: Run | None, name: str) -> int | None:

@@ -285,7 +285,7 @@ class AsyncDatlakeClient:
     async def register_snapshot(
         self,
         table_name: str,
-        uri: str,
+        uri: str | os.PathLike[str],
         format: str,  # noqa: A002 -- the plan's name, and what people expect
         schema: Mapping[str, object] | Sequence[object] | None = None,
         *,

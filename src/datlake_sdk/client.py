@@ -225,7 +225,7 @@ class DatlakeClient(Connection):
     def register_snapshot(
         self,
         table_name: str,
-        uri: str,
+        uri: str | os.PathLike[str],
         format: str,  # noqa: A002 -- the plan's name, and what people expect
         schema: Mapping[str, object] | Sequence[object] | None = None,
         *,

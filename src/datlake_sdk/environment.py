@@ -183,16 +183,27 @@ def _version_of(entry_point: str) -> str | None:
 
 
 def _git() -> dict[str, object]:
-    """Commit, branch and dirty flag of the repository around the working directory; `None` where unknown."""
+    """Commit, branch and dirty flag of the repository of the program, else of the working directory."""
     found: dict[str, object] = {"git_commit": None, "git_branch": None, "git_dirty": None}
     try:
-        git_dir = _git_dir(os.getcwd())
-        if git_dir is not None:
-            found.update(_head(git_dir))
-            found["git_dirty"] = _is_dirty()
+        for folder in (*_program_folder(), os.getcwd()):
+            if (git_dir := _git_dir(folder)) is not None:
+                found.update(_head(git_dir))
+                found["git_dirty"] = _is_dirty(folder)
+                break
     except (OSError, UnicodeDecodeError):
         return found
     return found
+
+
+def _program_folder() -> list[str]:
+    """The folder of the program's file: cron starts a job anywhere. None for what is installed with Python."""
+    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    if not isinstance(file, str):
+        return []
+    folder = os.path.dirname(os.path.realpath(file))
+    installed = any(folder.startswith(os.path.realpath(each)) for each in (sys.prefix, sys.base_prefix))
+    return [] if installed or "site-packages" in folder else [folder]
 
 
 def _git_dir(folder: str) -> str | None:
@@ -253,7 +264,7 @@ def _line_of(path: str) -> str | None:
         return None
 
 
-def _is_dirty() -> bool | None:
+def _is_dirty(folder: str) -> bool | None:
     import subprocess
 
     # fsmonitor is a command a repository may name: looking at a repository must not run its programs. The branch header
@@ -268,6 +279,7 @@ def _is_dirty() -> bool | None:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=GIT_TIMEOUT_S,
+            cwd=folder,
             env=environ,
             check=False,
         )

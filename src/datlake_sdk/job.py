@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from datlake_sdk._registered import RegisteredSnapshot
     from datlake_sdk.aio_client import AsyncDatlakeClient
     from datlake_sdk.client import When
+    from datlake_sdk.wire import ids
     from datlake_sdk.wire import operations as ops
     from datlake_sdk.wire.models import DataRef, Run, Snapshot
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         namespace: str | None
 else:
     calls = LazyModule("datlake_sdk._calls")
+    ids = LazyModule("datlake_sdk.wire.ids")
     ops = LazyModule("datlake_sdk.wire.operations")
     identity = LazyModule("datlake_sdk._identity")
     state = LazyModule("datlake_sdk._run_state")
@@ -145,7 +147,7 @@ class JobContext:
     def url(self) -> str | None:
         """The page of the run; null for an embedded lake (`datlake run show` shows it)."""
         base = self._client.base_url
-        return None if base is None else state.run_url(base, self.run_id, self._run.namespace)
+        return None if base is None else ids.run_url(base, self.run_id, self._run.namespace)
 
     @property
     def warnings(self) -> list[str]:
@@ -178,7 +180,7 @@ class JobContext:
     def register_snapshot(
         self,
         table_name: str,
-        uri: str,
+        uri: str | os.PathLike[str],
         format: str,  # noqa: A002 -- the plan's name, and what people expect
         schema: Mapping[str, object] | Sequence[object] | None = None,
         *,
@@ -191,9 +193,10 @@ class JobContext:
     ) -> RegisteredSnapshot:
         """The snapshot, registered as an output of this run; a dict with `snapshot_id`, `version`, `uri` and more.
 
-        `inputs` names what it was made from, else it was made from all the run's inputs. With `expected_version` the
-        table must still be there, else `Conflict`. Raises what the lake refuses. When the lake is away a plain one
-        waits for the end of the run (`version` is null, `deferred` true); with `expected_version` it raises.
+        `uri` is any URI, or a path object for a file. `inputs` names what it was made from, else all inputs of the run
+        are. With `expected_version` the table must still be there, else `Conflict`. Raises what the lake refuses. When
+        the lake is away a plain one waits for the end of the run (`version` is null, `deferred` true); with
+        `expected_version` it raises.
         """
         op = calls.registration(
             table_name,
@@ -216,13 +219,11 @@ class JobContext:
 
     def add_input(self, *items: str | os.PathLike[str] | DataRef) -> None:
         """The run has these inputs: tables by name (newest snapshot), anything else by URI or path. Never raises."""
-        refs = [calls.data_ref(item) for item in items]
-        self._run.add(ops.AddInputs, refs)
+        self._run.add(ops.AddInputs, items)
 
     def add_output(self, *items: str | os.PathLike[str] | DataRef) -> None:
         """The run has these outputs, for data that is not registered as a snapshot. Never raises."""
-        refs = [calls.data_ref(item) for item in items]
-        self._run.add(ops.AddOutputs, refs)
+        self._run.add(ops.AddOutputs, items)
 
     # --- telling ------------------------------------------------------------------------------------------------------
 
@@ -236,17 +237,16 @@ class JobContext:
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Queues measured values, as an event of type `metrics`. Never raises, never waits."""
-        self._run.log_event("metrics", dict(metrics) if step is None else {**metrics, "step": step})
+        measured = calls.plain(metrics)
+        self._run.log_event("metrics", measured if step is None else {**measured, "step": step})
 
     def attach_log(self, path: str | os.PathLike[str]) -> None:
         """Marks a log file; it is uploaded and linked as a `log` when the run completes."""
-        self._run.attachments.add(os.fspath(path), os.path.basename(os.fspath(path)), "log")
+        self._run.attachments.add(path, None, "log")
 
     def attach(self, path: str | os.PathLike[str], name: str | None = None, type: str | None = None) -> None:  # noqa: A002
         """Marks a file; it is uploaded and linked when the run completes, under `name` and as `type` (its ending)."""
-        path = os.fspath(path)
-        kind = type or os.path.splitext(path)[1].lstrip(".").lower() or "file"
-        self._run.attachments.add(path, name or os.path.basename(path), kind)
+        self._run.attachments.add(path, name, type)
 
     def attach_json(self, name: str, obj: object) -> None:
         """Keeps `obj` as JSON, as it is now; uploaded and linked as `json` when the run completes."""
@@ -254,7 +254,7 @@ class JobContext:
 
     def attach_html(self, name: str, html: str) -> None:
         """Keeps a page, as it is now; uploaded and linked as `html` when the run completes."""
-        self._run.attachments.add_bytes(name, html.encode("utf-8", "replace"), "html")
+        self._run.attachments.add_bytes(name, str(html).encode("utf-8", "replace"), "html")
 
     def attach_figure(self, name: str, figure: object) -> None:
         """Keeps a figure (matplotlib's as PNG, anything with `to_html` as HTML); linked when the run completes."""

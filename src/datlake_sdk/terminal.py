@@ -24,6 +24,7 @@ SHOWN = 8
 _LABEL = 10
 # Beside a long link a name is still told, and the line may be wider.
 _NAME_MINIMUM = 8
+_NAME_LIMIT = 40
 
 _CODES = {"red": "31", "green": "32", "yellow": "33", "dim": "2", "bold": "1"}
 _STATE_COLOURS = {"completed": "green", "failed": "red", "aborted": "yellow", "lost": "yellow", "running": "bold"}
@@ -66,8 +67,9 @@ def start_line(job_name: str, run_id: str, url: str | None = None, *, coloured: 
     where = _where(run_id, url)
     # The command names us by itself; said twice, the job's name would have seven columns.
     brand = f"{_painted('datlake', 'dim', coloured)}  " if url else ""
-    room = WIDTH - len(" started  ") - width(where) - (len("datlake  ") if url else 0)
-    name = _cut(_clean(job_name), max(room, _NAME_MINIMUM))
+    room = WIDTH - len(" started  ") - width(where)
+    # A link is long and wraps anyway; the name is what tells one line from another.
+    name = _cut(_clean(job_name), _NAME_LIMIT if url else max(room, _NAME_MINIMUM))
     return f"{brand}{_painted(name, 'bold', coloured)} started  {where}\n"
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from datlake_sdk.cli import commands
 from datlake_sdk.cli.exits import EXIT_CODES
@@ -167,3 +168,12 @@ def test_nothing_to_read_is_no_reason_for_a_traceback(embedded: Datlake) -> None
     assert told.code == 4
     assert len(told.err.splitlines()) == 1
     assert COMMAND[0] not in told.err
+
+
+def test_a_mistyped_folder_is_no_empty_lake(tmp_path: Path) -> None:
+    """Reading made the folder and said that there were no runs."""
+    nowhere = tmp_path / "nowhere"
+    done = subprocess.run([*COMMAND, "--home", str(nowhere), "runs"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(f"datlake: there is no lake in {nowhere} yet")
+    assert not nowhere.exists()

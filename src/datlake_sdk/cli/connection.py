@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from datlake_sdk.client import DatlakeClient
+from datlake_sdk.errors import NotFound
 
 if TYPE_CHECKING:
     from datlake_sdk.cli.arguments import Arguments
@@ -22,6 +24,17 @@ def settings_of(arguments: Arguments) -> LoadedSettings:
 def connect(arguments: Arguments, *, namespace: str | None = None) -> DatlakeClient:
     """A client of the lake in use; nothing is opened yet. `namespace` is used where the command line names none."""
     return DatlakeClient(_address(arguments), home=arguments.home, namespace=arguments.namespace or namespace)
+
+
+def connect_to_read(arguments: Arguments) -> DatlakeClient:
+    """The same for commands that only read. Raises `NotFound` where a folder that was typed holds none: a typo."""
+    client = connect(arguments)
+    folder = client.settings.api_url or client.settings.home
+    typed = client.base_url is None and (arguments.home is not None or arguments.url is not None)
+    if typed and not os.path.exists(os.path.join(folder, "lake.db")):
+        message = f"there is no lake in {folder} yet; make one: `datlake demo`, or `datlake run -- PROGRAM`"
+        raise NotFound(message, code="lake_not_found")
+    return client
 
 
 def child_environment(job: JobContext) -> dict[str, str]:

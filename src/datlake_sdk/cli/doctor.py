@@ -31,7 +31,7 @@ DISK_FAIL_BYTES: Final = 50_000_000
 SLOW_S: Final = 0.5
 CLOCK_TOLERANCE_S: Final = 60
 # What an extra brings, by a module that tells it is there.
-EXTRAS: Final = {"server": ("starlette", "uvicorn"), "examples": ("polars",)}
+EXTRAS: Final = {"server": ("uvicorn", "httptools"), "examples": ("polars",)}
 
 
 class Check(Struct, frozen=True, kw_only=True):

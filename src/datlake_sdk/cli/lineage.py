@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from datlake_sdk._amounts import version_of
-from datlake_sdk.cli.connection import connect
+from datlake_sdk.cli.connection import connect_to_read
 from datlake_sdk.cli.exits import OK
 from datlake_sdk.cli.lineage_tree import Feeds, tree
 from datlake_sdk.cli.text import say, say_json, shown
@@ -26,7 +26,7 @@ TITLES: Final[dict[Literal["upstream", "downstream"], str]] = {"upstream": "come
 def lineage(arguments: Arguments) -> int:
     """Shows the lineage of one table."""
     direction = cast("Direction", arguments.direction)
-    with connect(arguments) as client:
+    with connect_to_read(arguments) as client:
         if arguments.json:
             say_json(client.lineage(arguments.table, direction=direction, depth=arguments.depth, max_nodes=MAX_NODES))
         else:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from datlake_sdk._amounts import duration, grouped, size, version_of
 from datlake_sdk.cli.text import ago, columns, facts, shown, utc
+from datlake_sdk.wire.ids import run_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def _head(run: Run, base_url: str | None, now: datetime) -> Iterator[tuple[str, 
         yield "ended", f"{utc(run.ended_at, seconds=True)} UTC, took {took}"
     yield "parent", run.parent_run_id or ""
     yield from _environment(run.environment)
-    yield "link", "" if base_url is None else f"{base_url}/runs/{run.run_id}"
+    yield "link", "" if base_url is None else run_url(base_url, run.run_id, run.namespace)
 
 
 def _environment(found: dict[str, object]) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
 from datlake_sdk._amounts import duration
-from datlake_sdk.cli.connection import connect
+from datlake_sdk.cli.connection import connect_to_read
 from datlake_sdk.cli.exits import OK
 from datlake_sdk.cli.listing import listed, nothing, tell_more
 from datlake_sdk.cli.text import STARTED, ago, columns, moment_of, say, say_json, utc
@@ -27,7 +27,7 @@ PREFIX_LETTERS: Final = 4
 
 def jobs(arguments: Arguments) -> int:
     """Lists the jobs by name."""
-    with connect(arguments) as client:
+    with connect_to_read(arguments) as client:
         page = listed(arguments.limit, lambda limit, cursor: client.list_jobs(limit=limit, cursor=cursor))
         if arguments.json:
             say_json(page)
@@ -42,7 +42,7 @@ def jobs(arguments: Arguments) -> int:
 
 def runs(arguments: Arguments) -> int:
     """Lists runs, the newest first."""
-    with connect(arguments) as client:
+    with connect_to_read(arguments) as client:
         page = _listed_runs(client, arguments)
         if arguments.json:
             say_json(page)
@@ -60,7 +60,7 @@ def show(arguments: Arguments) -> int:
     """Shows one run whole."""
     from datlake_sdk.cli.run_page import run_page
 
-    with connect(arguments) as client:
+    with connect_to_read(arguments) as client:
         run = run_of(client, arguments.run_id, is_scoped=arguments.namespace is not None)
         if arguments.json:
             say_json(run)
@@ -71,7 +71,7 @@ def show(arguments: Arguments) -> int:
 
 def log(arguments: Arguments) -> int:
     """Writes a run's log to stdout, byte for byte."""
-    with connect(arguments) as client:
+    with connect_to_read(arguments) as client:
         run = run_of(client, arguments.run_id, is_scoped=arguments.namespace is not None)
         logs = [artifact for artifact in run.artifacts if artifact.type == "log"]
         if arguments.json:

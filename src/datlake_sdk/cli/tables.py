@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datlake_sdk._amounts import grouped, size, version_of
-from datlake_sdk.cli.connection import connect
+from datlake_sdk.cli.connection import connect_to_read
 from datlake_sdk.cli.exits import OK, UsageError
 from datlake_sdk.cli.listing import listed, nothing, tell_more
 from datlake_sdk.cli.text import ago, columns, facts, moment_of, say, say_json, utc
@@ -23,7 +23,7 @@ CREATED = "WRITTEN (UTC)"
 
 def tables(arguments: Arguments) -> int:
     """Lists the tables by name."""
-    with connect(arguments) as client:
+    with connect_to_read(arguments) as client:
         page = listed(arguments.limit, lambda limit, cursor: client.list_tables(limit=limit, cursor=cursor))
         if arguments.json:
             say_json(page)
@@ -39,7 +39,7 @@ def tables(arguments: Arguments) -> int:
 
 def table(arguments: Arguments) -> int:
     """Shows one table with its columns and history."""
-    with connect(arguments) as client:
+    with connect_to_read(arguments) as client:
         found = client.get_table(arguments.table)
         name = arguments.table
         history = listed(arguments.limit, lambda limit, cursor: client.list_snapshots(name, limit=limit, cursor=cursor))
@@ -56,7 +56,7 @@ def uri(arguments: Arguments) -> int:
     if arguments.as_of is not None and arguments.version is not None:
         message = "--as-of and --version both choose a snapshot; give one of them"
         raise UsageError(message)
-    with connect(arguments) as client:
+    with connect_to_read(arguments) as client:
         snapshot = _chosen(client, arguments)
         if arguments.json:
             say_json(snapshot)

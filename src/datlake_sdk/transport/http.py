@@ -1,4 +1,4 @@
-"""The transport to a server. The only file that knows urllib3, which it loads on its own threads at the first call."""
+"""The transport to a server. The only file that knows urllib3, which it loads at the first call."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ class HttpTransport:
 
     def call(self, op: Op[T], options: CallOptions) -> T:
         """What the server answers to `op`, within `options.timeout_s` in all. Raises the errors of the public tree."""
+        _load()  # before the clock starts: to load a library is no silence of the server's
         end_s = time.monotonic() + options.timeout_s
         # As the embedded lake: what it refuses is refused here, before an empty name could make another address.
         request = request_from_operation(checked(op))
@@ -121,8 +122,7 @@ class HttpTransport:
             return run()
         except Overdue:
             error: DatlakeError = TransientNetworkError(
-                f"no answer from {self._address.shown} within {options.timeout_s:g} s; see whether the server is well, "
-                "or allow more with DATLAKE_DEFAULT_TIMEOUT_MS",
+                f"no answer from {self._address.shown} within {options.timeout_s:g} s; see whether the server is well",
                 code="timeout",
             )
             raise _marked(error, headers, op) from None
@@ -302,6 +302,12 @@ class _ResponseReader:
             self._response.release_conn()
         else:
             self._response.close()
+
+
+def _load() -> None:
+    from importlib import import_module
+
+    import_module("urllib3")
 
 
 def _new_pool(address: ServerAddress) -> tuple[urllib3.HTTPConnectionPool, str]:

@@ -69,6 +69,12 @@ def artifact_key(job_name: str, run_id: str, name: str) -> str:
     return f"jobs/{quoted(job_name)}/{run_id}/artifacts/{quoted(name)}"
 
 
+def run_url(base_url: str, run_id: str, namespace: str) -> str:
+    """The page of a run on a server."""
+    scope = "" if namespace == DEFAULT_NAMESPACE else f"?namespace={quoted(namespace)}"
+    return f"{base_url}/runs/{run_id}{scope}"
+
+
 def object_uri(bucket: str, object_name: str) -> str:
     """The address of an object of the lake, known before it is uploaded; segments are percent-encoded."""
     return f"datlake://{quoted(bucket)}/{'/'.join(quoted(part) for part in object_name.split('/'))}"

@@ -23,7 +23,7 @@ _TITLES: Final = {
     403: "The key may not do this",
     404: "Not found",
     405: "The method is not for this address",
-    409: "The thing moved on",
+    409: "Conflict",
     411: "The length is missing",
     413: "Too large",
     415: "The media type is not understood",

@@ -91,6 +91,8 @@ def _read(items: object, kind: type[T]) -> list[T]:
 
 
 def _one(item: object, kind: type[T]) -> T | None:
+    if isinstance(item, str):  # a URI or a name, plainly
+        item = {"uri": item} if "://" in item else {"name": item}
     try:
         return msgspec.convert(item, kind)
     except msgspec.ValidationError:

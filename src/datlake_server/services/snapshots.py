@@ -21,7 +21,7 @@ from datlake_sdk.wire.operations import (
     ListSnapshots,
     RegisterSnapshot,
 )
-from datlake_sdk.wire.times import micros
+from datlake_sdk.wire.times import micros, moment
 from datlake_server.services import lineage
 from datlake_server.services.lineage import Place, TableRow, snapshot_row, table_row
 from datlake_server.services.pages import END_OF_TIME, number_after, page
@@ -82,9 +82,7 @@ def latest_snapshot(tx: Tx, op: LatestSnapshot, caller: Caller) -> Snapshot:
         found = tx.one(_Id, "snapshots.as_of", table_id=table.table_id, as_of=micros(op.as_of))
         newest = found.snapshot_id if found else None
     if newest is None:
-        when = f" as of {op.as_of.isoformat()}" if op.as_of else ""
-        message = f"table {op.table_name!r} has no snapshot{when}; register one with `register_snapshot`"
-        raise NotFound(message, code="snapshot_not_found")
+        raise NotFound(_why_none(tx, op, table), code="snapshot_not_found")
     return snapshot_of(snapshot_row(tx, newest))
 
 
@@ -138,6 +136,14 @@ def known_table(tx: Tx, namespace: str, name: str) -> TableRow:
         message = f"there is no table {name!r} in namespace {namespace!r}; `datlake tables` lists those there are"
         raise NotFound(message, code="table_not_found")
     return row
+
+
+def _why_none(tx: Tx, op: LatestSnapshot, table: TableRow) -> str:
+    first = tx.one(_Id, "snapshots.first", table_id=table.table_id)
+    if op.as_of is None or first is None:
+        return f"table {op.table_name!r} has no snapshot; register one with `register_snapshot`"
+    since = moment(snapshot_row(tx, first.snapshot_id).created_at).isoformat()
+    return f"table {op.table_name!r} has no snapshot as of {op.as_of.isoformat()}; its first is of {since}"
 
 
 def _known(

@@ -38,6 +38,9 @@ SELECT snapshot_id FROM snapshots WHERE table_id = :table_id AND version = :vers
 SELECT snapshot_id FROM snapshots WHERE table_id = :table_id AND created_at <= :as_of
 ORDER BY created_at DESC, snapshot_id DESC LIMIT 1;
 
+-- name: snapshots.first
+SELECT snapshot_id FROM snapshots WHERE table_id = :table_id ORDER BY created_at, snapshot_id LIMIT 1;
+
 -- name: snapshots.of_uri
 SELECT s.snapshot_id FROM snapshots s JOIN tables t ON t.table_id = s.table_id
 WHERE s.uri = :uri AND t.namespace = :namespace ORDER BY s.created_at DESC, s.snapshot_id DESC LIMIT 1;
