@@ -30,7 +30,8 @@ class EmbeddedTransport:
         """Will use the lake in the folder `home`."""
         self._home = home
         self._lake: Lake | None = None
-        self._opening = threading.Lock()
+        # By process: a child that was forked while a thread held its parent's would wait for ever.
+        self._opening: dict[int, threading.Lock] = {}
 
     def call(self, op: Op[A], options: CallOptions) -> A:
         """What `op` answers; a write is on the disk when this returns."""
@@ -66,7 +67,7 @@ class EmbeddedTransport:
 
     def close(self) -> None:
         """Lets go of the lake."""
-        with self._opening:
+        with self._turn():
             lake, self._lake = self._lake, None
         if lake is not None:
             lake.close()
@@ -75,10 +76,13 @@ class EmbeddedTransport:
         if self._lake is None:
             from datlake_server.lake import Lake
 
-            with self._opening:
+            with self._turn():
                 if self._lake is None:
                     self._lake = Lake.open(self._home)
         return self._lake
+
+    def _turn(self) -> threading.Lock:
+        return self._opening.setdefault(os.getpid(), threading.Lock())
 
 
 def _opened(path: str) -> FileIO:

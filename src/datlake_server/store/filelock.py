@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Final
 
 if sys.platform != "win32":
@@ -27,6 +28,9 @@ class FairLock:
         self._gate: int | None = None
         self._lock: int | None = None
         self._waiting: threading.Thread | None = None
+        # Every file that is open here, so that a forked child can close its copies: a lock lives as long as they do.
+        self._open: set[int] = set()
+        self._changing = threading.RLock()
 
     def acquire(self, timeout_s: float) -> bool:
         """True once the lock is held; false if it was not to be had within `timeout_s` seconds."""
@@ -44,10 +48,30 @@ class FairLock:
 
     def close(self) -> None:
         """Closes the files, and with them gives the lock up. A thread that still waits has files of its own."""
-        for file in (self._gate, self._lock):
-            if file is not None:
+        with self._changing:
+            self._close(*(file for file in (self._gate, self._lock) if file is not None))
+            self._gate = self._lock = self._waiting = None
+
+    def hold(self) -> None:
+        """Opens and closes no file before `go_on`, so that `leave` in a child that is forked meanwhile knows all."""
+        self._changing.acquire()
+
+    def go_on(self) -> None:
+        """Ends `hold`."""
+        with suppress(RuntimeError):  # Ctrl-C broke `hold` off
+            self._changing.release()
+
+    def leave(self) -> None:
+        """In a forked child: closes its copies of the parent's files, which goes on holding or waiting for the lock."""
+        for file in self._open:
+            os.close(file)
+        self._open.clear()
+
+    def _close(self, *files: int) -> None:
+        with self._changing:
+            for file in files:
+                self._open.discard(file)
                 os.close(file)
-        self._gate = self._lock = self._waiting = None
 
     def _wait(self, gate: int, lock: int, timeout_s: float) -> bool:
         # A blocking flock knows no time limit, so a thread blocks while the caller watches the clock.
@@ -55,7 +79,9 @@ class FairLock:
         turn = threading.Lock()
         given_up = False
         # The same locks by other numbers: `close` may come while the thread waits, and a number is given away again.
-        own = [os.dup(gate), os.dup(lock)]
+        with self._changing:
+            own = (os.dup(gate), os.dup(lock))
+            self._open.update(own)
 
         def block() -> None:
             fcntl.flock(own[0], fcntl.LOCK_EX)
@@ -66,16 +92,14 @@ class FairLock:
                     fcntl.flock(own[1], fcntl.LOCK_UN)
                 else:
                     taken.set()
-            for file in own:
-                os.close(file)
+            self._close(*own)
 
         self._waiting = threading.Thread(target=block, daemon=True, name="datlake-lock")
         try:
             self._waiting.start()
         except RuntimeError:  # no thread to be had, as at the end of the interpreter
             self._waiting = None
-            for file in own:
-                os.close(file)
+            self._close(*own)
             return self._asked_again(gate, lock, timeout_s)
         try:
             taken.wait(timeout_s)
@@ -106,11 +130,17 @@ class FairLock:
         return True
 
     def _files(self) -> tuple[int, int]:
-        if self._gate is None or self._lock is None:
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-            self._gate = os.open(self._path + ".gate", flags, 0o600)
-            self._lock = os.open(self._path, flags, 0o600)
-        return self._gate, self._lock
+        with self._changing:
+            if self._gate is None:
+                self._gate = self._opened(self._path + ".gate")
+            if self._lock is None:
+                self._lock = self._opened(self._path)
+            return self._gate, self._lock
+
+    def _opened(self, path: str) -> int:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        self._open.add(file)
+        return file
 
 
 def _try_both(gate: int, lock: int) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from datlake_sdk.errors import ServerError
 
 
@@ -46,3 +48,12 @@ def too_new(path: str, have: int, known: int) -> ServerError:
 def failed(path: str, why: BaseException) -> ServerError:
     """Anything else."""
     return ServerError(f"the lake {path} failed: {type(why).__name__}: {why}", code="store_failed", status=500)
+
+
+def forked_in_use(path: str) -> ServerError:
+    """This process was forked in the middle of its parent's work."""
+    message = (
+        f"the lake {path} cannot be used by process {os.getpid()}: it was forked while its parent's work on the lake "
+        "did not end; start it anew, or with multiprocessing's `spawn`, or write from the parent"
+    )
+    return ServerError(message, code="forked_in_use", status=500, retryable=False)

@@ -14,21 +14,22 @@ import time
 from collections import deque
 from contextlib import suppress
 from errno import EDQUOT, ENOSPC
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import apsw
 import msgspec
 
 from datlake_server.store import refusals
-from datlake_server.store.base import Recorded, Tx, Value
 from datlake_server.store.filelock import FairLock
-from datlake_server.store.forks import pause_at_forks
+from datlake_server.store.forks import Gate, pause_at_forks
 from datlake_server.store.statements import migrations, statements
+from datlake_server.store.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from datlake_sdk.errors import DatlakeError
+    from datlake_server.store.base import Tx, Value
 
 R = TypeVar("R")
 
@@ -39,11 +40,11 @@ LOCK_WAIT_S: Final = 10.0
 COMMIT_POLL_S: Final = 0.02
 BUSY_MS: Final = 10_000
 READERS_KEPT: Final = 8
-# A transaction is over in milliseconds; a fork is not held up for ever by one that is not.
-FORK_WAIT_S: Final = 5.0
 
 # Connections that a forked child inherited: never used, never closed there, or the parent would lose its locks.
 _INHERITED: list[object] = []
+# Lakes that were in use at a fork. SQLite knows files, not stores, so here a new store of them would be no better.
+_FORKED_IN_USE: set[str] = set()
 
 
 class SqliteTx:
@@ -77,41 +78,11 @@ class SqliteTx:
         return self._connection.total_changes() - before
 
 
-class _Waiting(Generic[R]):
-    """Work that waits for a commit, and later what became of it."""
-
-    __slots__ = ("answer", "done", "error", "work")
-
-    def __init__(self, work: Callable[[Tx], R]) -> None:
-        self.work = work
-        self.done = False
-        self.answer: R | None = None
-        self.error: BaseException | None = None
-
-    def attempt(self, tx: SqliteTx) -> bool:
-        """Runs the work; true where its changes stay."""
-        try:
-            self.answer = self.work(tx)
-        except Recorded as recorded:
-            self.error = recorded.error
-        except Exception as error:  # noqa: BLE001 -- belongs to one caller of the group and is raised there
-            self.error = error
-            return False
-        return True
-
-    def settle(self, error: BaseException | None) -> None:
-        """Marks the work as done; a group that failed as a whole gives every member its `error`."""
-        if error is not None:
-            self.answer, self.error = None, error
-        self.done = True
-
-
 class SqliteStore:
     """Records in one SQLite file, shared by the threads of a process and the processes of a host."""
 
     _pid: int
-    _reading: int
-    _queue: deque[_Waiting[Any]]
+    _queue: deque[Waiting[Any]]
     _writer: apsw.Connection | None
     _readers: list[apsw.Connection]
     _file: tuple[int, int] | None
@@ -120,14 +91,16 @@ class SqliteStore:
         """Opens `path`, creating or migrating it under the lock; `clock` tells microseconds since 1970."""
         self._path = path
         self._clock = clock
+        self._file = None
         self._begin()
-        self._migrate()
+        self._refuse_if_forked_in_use()
         pause_at_forks(self)
+        self._migrate()
 
     def write(self, work: Callable[[Tx], R], patience_s: float) -> R:
         """What `work` answers, once its changes are synced to the disk; nothing of them stays when it raises."""
         self._still_ours()
-        waiting = _Waiting(work)
+        waiting = Waiting(work)
         self._queue.append(waiting)
         deadline = time.monotonic() + patience_s
         try:
@@ -150,48 +123,40 @@ class SqliteStore:
     def read(self, work: Callable[[Tx], R]) -> R:
         """What `work` answers, from one consistent state; waits for no writer."""
         self._still_ours()
-        with self._idle:
-            self._idle.wait_for(lambda: not self._is_paused, FORK_WAIT_S)
-            self._reading += 1
-        try:
+        with self._gate:
             return self._read(work)
-        finally:
-            with self._idle:
-                self._reading -= 1
-                self._idle.notify_all()
 
-    def pause(self) -> None:
-        """Nothing is under way and no connection is open, until `resume`."""
-        if self._pid != os.getpid() or not self._commit_lock.acquire(timeout=FORK_WAIT_S):
+    def pause(self, patience_s: float) -> None:
+        """Nothing is under way in SQLite and no connection is open, until `resume`. Who waits for a turn goes on."""
+        if self._pid != os.getpid():
             return
-        self._is_paused = True
-        with self._idle:
-            if self._idle.wait_for(lambda: not self._reading, FORK_WAIT_S):
-                file = self._file
-                self._let_go()
-                self._file = file
+        if self._gate.shut(patience_s):
+            self._close_connections()
+        self._turn.hold()
 
     def resume(self) -> None:
         """Work goes on; connections are opened as they are needed."""
-        if not self._is_paused:
-            return
-        with self._idle:
-            self._is_paused = False
-            self._idle.notify_all()
-        self._commit_lock.release()
+        self._turn.go_on()
+        self._gate.open()
+
+    def begin_anew(self) -> None:
+        """In a forked child: the lake is opened anew, or refused where SQLite was at work in it."""
+        if self._writer is not None or self._readers or not self._gate.is_empty:
+            _INHERITED.append((self._writer, self._readers))
+            _FORKED_IN_USE.add(self._path)
+        self._turn.leave()
+        self._begin()
 
     def _read(self, work: Callable[[Tx], R]) -> R:
-        connection = self._reader()
+        pool = self._readers
         try:
-            connection.execute("BEGIN")
+            connection = self._reader(pool)
             try:
-                return work(SqliteTx(connection, self._clock()))
+                return _seen(connection, work, self._clock())
             finally:
-                connection.execute("ROLLBACK")
+                self._keep(connection, pool)
         except apsw.Error as error:
             raise _told(error, self._path) from error
-        finally:
-            self._keep(connection)
 
     def close(self) -> None:
         """Closes the connections; the last one to leave folds the write-ahead log into the file."""
@@ -201,31 +166,40 @@ class SqliteStore:
             self._let_go()
 
     def _let_go(self) -> None:
-        for connection in (*self._readers, self._writer):
+        with self._gate:
+            self._close_connections()
+        self._file = None
+        self._turn.close()
+
+    def _close_connections(self) -> None:
+        old, self._readers = (*self._readers, self._writer), []
+        for connection in old:
             if connection is not None:
                 connection.close()
-        self._readers, self._writer, self._file = [], None, None
-        self._turn.close()
+        self._writer = None
 
     def _begin(self) -> None:
         self._queue = deque()
         self._commit_lock = threading.Lock()
-        self._idle = threading.Condition(threading.Lock())
-        self._is_paused = False
-        self._reading = 0
+        self._gate = Gate()
         self._turn = FairLock(f"{self._path}.lock")
         self._writer = None
         self._readers = []
-        self._file = _file_of(self._path)
-        self._pid = os.getpid()  # last: a thread of a forked child that sees it finds all of this anew
+        self._pid = os.getpid()
 
     def _still_ours(self) -> None:
-        # SQLite's handles must not cross a fork: a child could write through them without an error.
-        if self._pid != os.getpid():
-            _INHERITED.append((self._writer, self._readers, self._turn, self._commit_lock))
-            self._begin()
-        elif self._file != _file_of(self._path):
-            self._reopen()
+        self._refuse_if_forked_in_use()
+        try:
+            if self._file != _file_of(self._path):
+                self._reopen()
+        except OSError as error:
+            raise _told(error, self._path) from error
+
+    def _refuse_if_forked_in_use(self) -> None:
+        # SQLite's handles must not cross a fork: a child could write through them without an error. Another id than
+        # that of `_begin` is a child of a fork that Python was not told of.
+        if self._path in _FORKED_IN_USE or self._pid != os.getpid():
+            raise refusals.forked_in_use(self._path)
 
     def _reopen(self) -> None:
         # Somebody removed or replaced the lake's file; what went on in the old one would be lost without a word.
@@ -235,7 +209,7 @@ class SqliteStore:
                 self._let_go()
                 self._migrate()
 
-    def _withdraw(self, waiting: _Waiting[Any]) -> bool:
+    def _withdraw(self, waiting: Waiting[Any]) -> bool:
         """True if the work will not be done; false if a commit has it in hand already."""
         try:
             self._queue.remove(waiting)
@@ -243,12 +217,13 @@ class SqliteStore:
             return False
         return True
 
-    def _commit_waiting(self, own: _Waiting[Any], patience_s: float) -> None:
+    def _commit_waiting(self, own: Waiting[Any], patience_s: float) -> None:
         """Commits for all who wait. Only `own` is refused where the turn does not come: others may wait longer."""
         deadline = time.monotonic() + patience_s
         try:
             if self._turn.acquire(patience_s):
-                self._commit_group(deadline)
+                with self._gate:
+                    self._commit_group(deadline)
             elif self._withdraw(own):
                 own.settle(refusals.busy(self._path))
         except OSError as error:
@@ -272,7 +247,7 @@ class SqliteStore:
             for waiting in group:
                 waiting.settle(failure)
 
-    def _commit(self, group: list[_Waiting[Any]], deadline: float) -> None:
+    def _commit(self, group: list[Waiting[Any]], deadline: float) -> None:
         connection = self._open_writer()
         # Others may write without the file lock: another tool, or a system that has no `flock`.
         connection.set_busy_timeout(max(int((deadline - time.monotonic()) * 1000), 1))
@@ -285,7 +260,7 @@ class SqliteStore:
                 connection.execute("ROLLBACK")
             raise
 
-    def _run(self, connection: apsw.Connection, group: list[_Waiting[Any]]) -> None:
+    def _run(self, connection: apsw.Connection, group: list[Waiting[Any]]) -> None:
         tx = SqliteTx(connection, self._clock())
         alone = len(group) == 1  # then the transaction itself is what rolls back
         for waiting in group:
@@ -304,35 +279,40 @@ class SqliteStore:
             self._writer = _connect(self._path)
         return self._writer
 
-    def _reader(self) -> apsw.Connection:
+    def _reader(self, pool: list[apsw.Connection]) -> apsw.Connection:
         try:
-            return self._readers.pop()
+            return pool.pop()
         except IndexError:
             connection = _connect(self._path)
             connection.execute("PRAGMA query_only = ON")
             return connection
 
-    def _keep(self, connection: apsw.Connection) -> None:
-        if len(self._readers) < READERS_KEPT and not connection.in_transaction:
-            self._readers.append(connection)
+    def _keep(self, connection: apsw.Connection, pool: list[apsw.Connection]) -> None:
+        # Another pool by now means that the lake's file is another one, too.
+        if pool is self._readers and len(pool) < READERS_KEPT and not connection.in_transaction:
+            pool.append(connection)
         else:
             connection.close()
 
     def _migrate(self) -> None:
         try:
             _make_private(self._path)
-            if self._version() >= len(migrations()):
-                self._file = _file_of(self._path)
-                return
-            if not self._turn.acquire(LOCK_WAIT_S):
-                raise refusals.busy(self._path)
-            try:
-                self._upgrade()
-            finally:
-                self._turn.release()
+            with self._gate:
+                is_ready = self._version() >= len(migrations())
+            if not is_ready:
+                self._upgrade_in_turn()
             self._file = _file_of(self._path)
         except (apsw.Error, OSError) as error:
             raise _told(error, self._path) from error
+
+    def _upgrade_in_turn(self) -> None:
+        if not self._turn.acquire(LOCK_WAIT_S):
+            raise refusals.busy(self._path)
+        try:
+            with self._gate:
+                self._upgrade()
+        finally:
+            self._turn.release()
 
     def _upgrade(self) -> None:
         connection = self._open_writer()
@@ -362,6 +342,14 @@ class SqliteStore:
 def now_us() -> int:
     """Microseconds since 1970."""
     return time.time_ns() // 1000
+
+
+def _seen(connection: apsw.Connection, work: Callable[[Tx], R], now: int) -> R:
+    connection.execute("BEGIN")
+    try:
+        return work(SqliteTx(connection, now))
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _number(connection: apsw.Connection, question: str) -> int:
