@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from errno import EDQUOT, ENOSPC
 from hashlib import sha256
+from threading import RLock
 from typing import TYPE_CHECKING, Final
 
 from datlake_sdk.errors import InvalidRequest, ServerError
@@ -55,7 +56,7 @@ class ObjectFiles:
 
 
 class Upload:
-    """Bytes on their way into the lake. Ends with `commit` or `abort`; one thread at a time."""
+    """Bytes on their way into the lake. Ends with `commit` or `abort`, which may come from another thread."""
 
     def __init__(self, files: ObjectFiles, path: str, record: Callable[[int, str], LakeObject]) -> None:
         """Opens the temporary file `path`."""
@@ -65,38 +66,51 @@ class Upload:
         self._hash = sha256()
         self.size_bytes = 0
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+        # A file that is closed while another thread writes to it may have become another file by then.
+        self._using = RLock()
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Appends `chunk`. Raises `ServerError` where the disk takes no more."""
         view = memoryview(chunk)
-        self._hash.update(view)
-        self.size_bytes += len(view)
-        try:
-            while view:
-                view = view[os.write(self._file, view) :]
-        except OSError as error:
-            raise _unwritten(error) from error
+        with self._using:
+            self._refuse_if_ended()
+            self._hash.update(view)
+            self.size_bytes += len(view)
+            try:
+                while view:
+                    view = view[os.write(self._file, view) :]
+            except OSError as error:
+                raise _unwritten(error) from error
 
     def commit(self, *, sha256: str | None = None, size_bytes: int | None = None) -> LakeObject:
         """The object, whole and on the disk. Raises `InvalidRequest` if it is not what the sender announced."""
-        digest = self._hash.hexdigest()
-        try:
-            self._compare("sha256", sha256, digest)
-            self._compare("size_bytes", size_bytes, self.size_bytes)
-            self._keep(digest)
-        except OSError as error:
-            raise _unwritten(error) from error
-        finally:
-            self.abort()
+        with self._using:
+            self._refuse_if_ended()
+            digest = self._hash.hexdigest()
+            try:
+                self._compare("sha256", sha256, digest)
+                self._compare("size_bytes", size_bytes, self.size_bytes)
+                self._keep(digest)
+            except OSError as error:
+                raise _unwritten(error) from error
+            finally:
+                self.abort()
         return self._record(self.size_bytes, digest)
 
     def abort(self) -> None:
-        """Leaves nothing behind."""
-        if self._file >= 0:
+        """Leaves nothing behind; nothing happens where the upload has ended already."""
+        with self._using:
+            if self._file < 0:
+                return
             os.close(self._file)
             self._file = -1
-        with suppress(FileNotFoundError):
-            os.unlink(self._path)
+            with suppress(FileNotFoundError):
+                os.unlink(self._path)
+
+    def _refuse_if_ended(self) -> None:
+        if self._file < 0:
+            message = "the upload was given up before it was whole; nothing of it stayed; send it again"
+            raise ServerError(message, code="interrupted", status=503)
 
     def _keep(self, digest: str) -> None:
         os.fsync(self._file)
