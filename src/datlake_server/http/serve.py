@@ -12,7 +12,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import uvicorn
 
@@ -21,6 +21,7 @@ from datlake_server.http.app import create_app
 from datlake_server.lake import Lake
 
 if TYPE_CHECKING:
+    import asyncio
     from types import FrameType
 
 GRACE_S: Final = 10
@@ -99,9 +100,13 @@ def _config(lake: Lake, log_level: str) -> uvicorn.Config:
     )
 
 
-def _protocol() -> str:
+def _protocol() -> type[asyncio.Protocol] | Literal["auto"]:
     """The guarded parser where httptools is there, else what uvicorn finds."""
-    return "datlake_server.http.guarded:GuardedProtocol" if find_spec("httptools") else "auto"
+    if find_spec("httptools") is None:
+        return "auto"
+    from datlake_server.http.guarded import GuardedProtocol
+
+    return GuardedProtocol
 
 
 @contextmanager
