@@ -50,11 +50,8 @@ class TableRow(Struct, frozen=True):
     compatibility: str | None
 
 
-class _DataOfRun(Struct, frozen=True):
-    role: Role
-    table_id: int
-    snapshot_id: str
-    stated: int
+class _Source(Struct, frozen=True):
+    source: int
 
 
 class _Id(Struct, frozen=True):
@@ -116,11 +113,12 @@ def record(tx: Tx, run: RunRow, role: Role, places: list[Place], at: int) -> Non
 
 
 def record_stated(tx: Tx, run: RunRow, output: Place, inputs: list[Place], at: int) -> None:
-    """Puts an output on the run that was made from exactly `inputs`."""
+    """Puts an output on the run that was made from exactly `inputs`, whatever was paired with it before."""
+    if not _put(tx, run, "output", output, at, stated=True):
+        _unpair(tx, run, output)
     record(tx, run, "input", inputs, at)
-    if _put(tx, run, "output", output, at, stated=True):
-        for place in inputs:
-            _link(tx, run, place, output, at)
+    for place in inputs:
+        _link(tx, run, place, output, at)
 
 
 def snapshot_row(tx: Tx, snapshot_id: str) -> SnapshotRow:
@@ -162,20 +160,42 @@ def _put(tx: Tx, run: RunRow, role: Role, place: Place, at: int, *, stated: bool
     return bool(new)
 
 
+def _unpair(tx: Tx, run: RunRow, output: Place) -> None:
+    # The output was told of before it was registered, so it was paired with every input of the run.
+    target: dict[str, Value] = {"run_id": run.run_id, "target": output.table_id, "target_snapshot": output.snapshot_id}
+    tx.do("lineage.state_data", uri=output.uri, **target)
+    sources = tx.all(_Source, "lineage.sources_of", **target)
+    tx.do("lineage.unpair", **target)
+    for row in sources:
+        edge: dict[str, Value] = {"source": row.source, "job_id": run.job_id, "target": output.table_id}
+        tx.do("lineage.drop_edge", **edge)
+        tx.do("lineage.count_edge_anew", **edge)
+
+
 def _pair_with_others(tx: Tx, run: RunRow, role: Role, new: list[Place], at: int) -> None:
-    rows = tx.all(_DataOfRun, "lineage.data_of_run", run_id=run.run_id)
-    inputs = [Place(row.table_id, row.snapshot_id) for row in rows if row.role == "input"]
-    outputs = [Place(row.table_id, row.snapshot_id) for row in rows if row.role == "output" and not row.stated]
-    if len(inputs) * len(outputs) > PAIRS_PER_RUN:
-        is_first = tx.one(TableRow, "tables.get", namespace=RUN_HUB, name=run.run_id) is None
-        if not is_first:  # those before are linked already; all of them again would take longer with every operation
-            inputs, outputs = (new, []) if role == "input" else ([], new)
-        _pair_through_run(tx, run, inputs, outputs, at)
+    # What is on the new ones' own side is not read: a run with thousands of outputs would read them all for each.
+    is_through_run = tx.one(TableRow, "tables.get", namespace=RUN_HUB, name=run.run_id) is not None
+    others = [] if is_through_run else _data(tx, run, "output" if role == "input" else "input")
+    if not is_through_run and others and not _is_few(tx, run, role, len(others)):
+        is_through_run, new = True, _data(tx, run, role)
+    sources, targets = (new, others) if role == "input" else (others, new)
+    if is_through_run:
+        _pair_through_run(tx, run, sources, targets, at)
         return
-    sources, targets = (new, outputs) if role == "input" else (inputs, new)
     for source in sources:
         for target in targets:
             _link(tx, run, source, target, at)
+
+
+def _data(tx: Tx, run: RunRow, role: Role) -> list[Place]:
+    return tx.all(Place, "lineage.unstated_data", run_id=run.run_id, role=role)
+
+
+def _is_few(tx: Tx, run: RunRow, role: Role, others: int) -> bool:
+    """True where what is on the side of `role`, times `others`, keeps to the bound of pairs."""
+    most = PAIRS_PER_RUN // others
+    found = tx.one(_One, "lineage.count_data", run_id=run.run_id, role=role, most=most + 1)
+    return found is None or found.n <= most
 
 
 def _pair_through_run(tx: Tx, run: RunRow, inputs: list[Place], outputs: list[Place], at: int) -> None:

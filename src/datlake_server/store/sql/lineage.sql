@@ -3,8 +3,37 @@ INSERT INTO run_data (run_id, role, table_id, snapshot_id, uri, stated, at)
 VALUES (:run_id, :role, :table_id, :snapshot_id, :uri, :stated, :at)
 ON CONFLICT DO NOTHING;
 
--- name: lineage.data_of_run
-SELECT role, table_id, snapshot_id, stated FROM run_data WHERE run_id = :run_id;
+-- name: lineage.unstated_data
+SELECT table_id, snapshot_id, uri FROM run_data WHERE run_id = :run_id AND role = :role AND NOT stated;
+
+-- name: lineage.count_data
+SELECT count(*) AS n FROM (
+    SELECT 1 FROM run_data WHERE run_id = :run_id AND role = :role AND NOT stated LIMIT :most
+);
+
+-- name: lineage.state_data
+UPDATE run_data SET stated = 1, uri = :uri
+WHERE run_id = :run_id AND role = 'output' AND table_id = :target AND snapshot_id = :target_snapshot;
+
+-- name: lineage.sources_of
+SELECT DISTINCT source FROM pairs
+WHERE run_id = :run_id AND target = :target AND target_snapshot = :target_snapshot AND source <> 0;
+
+-- name: lineage.unpair
+DELETE FROM pairs
+WHERE run_id = :run_id AND target = :target AND target_snapshot = :target_snapshot AND source <> 0;
+
+-- name: lineage.drop_edge
+DELETE FROM edges WHERE source = :source AND job_id = :job_id AND target = :target;
+
+-- name: lineage.count_edge_anew
+INSERT INTO edges (source, job_id, target, first_seen, last_seen, run_count, last_run_id)
+SELECT source, :job_id, target, min(at), max(at), count(DISTINCT run_id), (
+    SELECT l.run_id FROM pairs l JOIN runs r ON r.run_id = l.run_id AND r.job_id = :job_id
+    WHERE l.source = :source AND l.target = :target ORDER BY l.at DESC, l.run_id DESC LIMIT 1
+) FROM pairs
+WHERE source = :source AND target = :target AND run_id IN (SELECT run_id FROM runs WHERE job_id = :job_id)
+GROUP BY source, target;
 
 -- name: lineage.knows_pair
 SELECT 1 AS n FROM pairs WHERE run_id = :run_id AND source = :source AND target = :target LIMIT 1;
