@@ -107,7 +107,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(server: Server) -> None:
     """Neither an object, nor a temporary file."""
     before = _files(server.home)
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
-        sock.sendall(b"PUT /api/v1/datasets/b/half HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n")
+        sock.sendall(b"PUT /api/v1/datasets/b/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\n")
         sock.sendall(b"x" * 3_000_000)
         time.sleep(0.2)
     end = time.monotonic() + 5

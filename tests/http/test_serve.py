@@ -33,7 +33,7 @@ def test_a_request_in_flight_is_finished_before_the_end(tmp_path: Path, number: 
     """A deployment must not cost an upload; the exit code says that all is well."""
     server = Server(tmp_path)
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
-        sock.sendall(b"PUT /api/v1/datasets/b/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello")
+        sock.sendall(b"PUT /api/v1/datasets/b/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhello")
         time.sleep(0.3)
         server.process.send_signal(number)
         time.sleep(0.3)

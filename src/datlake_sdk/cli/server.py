@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from datlake_sdk.errors import DatlakeError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def run_server(home: str, host: str, port: int) -> int:
-    """The exit code of serving the lake in `home`: 0 after a graceful stop, 1 with a reason on stderr."""
+
+def run_server(home: str, host: str, port: int, allowed_hosts: Sequence[str] | None = None) -> int:
+    """The exit code of serving the lake in `home`: 0 after a graceful stop, 1 with a reason on stderr.
+
+    Answers to loopback names and `allowed_hosts`, without which DATLAKE_ALLOWED_HOSTS names them.
+    """
     try:
         from datlake_server.http.serve import serve
     except ImportError as error:
@@ -17,7 +24,7 @@ def run_server(home: str, host: str, port: int) -> int:
         )
         return 1
     try:
-        serve(home, host, port)
+        serve(home, host, port, allowed_hosts=allowed_hosts)
     except DatlakeError as error:
         print(f"datlake: {error}", file=sys.stderr)
         return 1

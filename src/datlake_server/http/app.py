@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from datlake_sdk import __version__
@@ -23,6 +23,7 @@ from datlake_server.http.exchange import (
     query_from,
     send_answer,
 )
+from datlake_server.http.hosts import Hosts
 from datlake_server.http.ranges import RangeRefused
 from datlake_server.http.routes import Target, build_router
 from datlake_server.http.threads import Threads
@@ -38,18 +39,23 @@ _log = logging.getLogger("datlake.server")
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def create_app(lake: Lake, *, version: str = __version__) -> ASGIApp:
-    """The application that serves `lake`. It does not own the lake: who opened it closes it."""
+def create_app(lake: Lake, *, version: str = __version__, allowed_hosts: Iterable[str] | None = None) -> ASGIApp:
+    """The application that serves `lake`. It does not own the lake: who opened it closes it.
+
+    It answers to loopback names and `allowed_hosts`; to any name without a list, as where it is called directly.
+    """
     threads = Threads()
-    return App(build_router(lake, threads, version), threads)
+    hosts = None if allowed_hosts is None else Hosts(allowed_hosts)
+    return App(build_router(lake, threads, version), threads, hosts)
 
 
 class App:
     """Answers HTTP; `lifespan` ends its threads; websockets are refused."""
 
-    def __init__(self, router: Router[Target], threads: Threads) -> None:
+    def __init__(self, router: Router[Target], threads: Threads, hosts: Hosts | None = None) -> None:
         self._router = router
         self._threads = threads
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection's event, as ASGI has it."""
@@ -73,6 +79,7 @@ class App:
 
     async def _answer(self, request: Incoming, scope: Scope) -> Answer:
         try:
+            self._refuse_foreign_hosts(scope)
             _refuse_foreign_pages(request)
             target, request.names = self._router.match(request.method, request.path)
             request.is_alias = target.is_alias
@@ -92,6 +99,12 @@ class App:
             failure = ServerError(f"the server failed; its log has the details under request {request.request_id}")
             failure.__cause__ = error
             return problem_answer(failure, request.request_id)
+
+    def _refuse_foreign_hosts(self, scope: Scope) -> None:
+        # Every one that was sent. None at all is no browser's request, and browsers are what this is about.
+        for name, value in scope["headers"] if self._hosts else ():
+            if name == b"host" and self._hosts:
+                self._hosts.refuse_foreign(value.decode("latin-1"))
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:

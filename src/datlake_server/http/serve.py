@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
@@ -18,6 +18,7 @@ import uvicorn
 
 from datlake_sdk.errors import ConfigError
 from datlake_server.http.app import create_app
+from datlake_server.http.hosts import SETTING, hosts_from
 from datlake_server.lake import Lake
 
 if TYPE_CHECKING:
@@ -30,9 +31,12 @@ KEEP_ALIVE_S: Final = 75
 _BACKLOG: Final = 2048
 
 
-def serve(home: str, host: str, port: int, *, log_level: str = "warning") -> None:
+def serve(
+    home: str, host: str, port: int, *, log_level: str = "warning", allowed_hosts: Sequence[str] | None = None
+) -> None:
     """Serves the lake in `home` until SIGTERM or SIGINT, then lets running requests end.
 
+    Answers to loopback names and `allowed_hosts`, without which DATLAKE_ALLOWED_HOSTS names them.
     Raises `ConfigError` for an address that cannot be used, and for a folder that another server serves.
     """
     logging.basicConfig(
@@ -42,8 +46,10 @@ def serve(home: str, host: str, port: int, *, log_level: str = "warning") -> Non
     home = os.path.abspath(os.path.expanduser(home))
     with _folder_lock(home), _bound(host, port) as listener:
         lake = Lake.open(home)
+        if allowed_hosts is None:
+            allowed_hosts = hosts_from(os.environ.get(SETTING, ""))
         try:
-            _Server(_config(lake, log_level), url_of(listener), home).run(sockets=[listener])
+            _Server(_config(lake, log_level, allowed_hosts), url_of(listener), home).run(sockets=[listener])
         finally:
             lake.close()
 
@@ -83,9 +89,9 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _config(lake: Lake, log_level: str) -> uvicorn.Config:
+def _config(lake: Lake, log_level: str, allowed_hosts: Sequence[str]) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(lake),
+        create_app(lake, allowed_hosts=allowed_hosts),
         loop="auto",
         http=_protocol(),
         ws="none",
