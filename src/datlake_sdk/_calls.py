@@ -7,7 +7,6 @@ import re
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
-from urllib.parse import unquote
 
 from msgspec import structs
 
@@ -174,6 +173,8 @@ def pages(op: Op[Page[T]], fetch: Callable[[Op[Page[T]]], Page[T]]) -> Paged[T]:
 
 def object_of(uri: str) -> tuple[str, str]:
     """The (bucket, object) of a lake's URI. `s3://` is understood as the same. Raises `InvalidRequest` for others."""
+    from urllib.parse import unquote
+
     scheme, mark, rest = uri.partition("://")
     bucket, slash, name = rest.partition("/")
     if scheme not in {"datlake", "s3"} or not (mark and bucket and slash and name):

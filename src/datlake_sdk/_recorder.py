@@ -6,6 +6,7 @@ when the run completes. Warnings are told once each, to the `datlake` logger and
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from datlake_sdk.errors import AuthError, DatlakeError, ServerError, TransientNetworkError
@@ -121,8 +122,14 @@ class Recorder:
         logger().log(20 if self.away else 30, "%s (run %s)", text, self._run_id)  # logging.INFO, logging.WARNING
 
 
+def inform(text: str, *values: object) -> None:
+    """Tells at INFO; where the job has not even imported logging, nobody can have asked for that."""
+    if "logging" in sys.modules:
+        logger().info(text, *values)
+
+
 def logger() -> Logger:
-    """The `datlake` logger; logging is imported at its first use, as most jobs have it by then."""
+    """The `datlake` logger."""
     from logging import getLogger
 
     return getLogger("datlake")

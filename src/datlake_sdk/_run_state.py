@@ -19,7 +19,7 @@ from datlake_sdk._current import current_job
 from datlake_sdk._endings import Outcome, error_of, outcome_of
 from datlake_sdk._events import EventSender
 from datlake_sdk._identity import checked_name, checked_run_id, fitting, parent_from_environment
-from datlake_sdk._recorder import EXIT_PATIENCE_S, Recorder, logger
+from datlake_sdk._recorder import EXIT_PATIENCE_S, Recorder, inform
 from datlake_sdk._registered import RegisteredSnapshot, answered, deferred
 from datlake_sdk.environment import EnvironmentProbe
 from datlake_sdk.errors import Conflict, DatlakeError, InvalidRequest, ServerError, TransientNetworkError
@@ -137,7 +137,7 @@ class RunState:
         self.recorder.offer(op)
         with suppress(RuntimeError):  # no thread to be had: the completion tells where the job ran
             threading.Thread(target=self._attend, name="datlake-run", daemon=True).start()
-        logger().info("run %s of job %s started", self.run_id, self.job_name)
+        inform("run %s of job %s started", self.run_id, self.job_name)
         say_start(self.job_name, self.run_id, url)
 
     def _find_parent(self, parent: JobContext | str | None) -> None:
@@ -387,7 +387,7 @@ class RunState:
 
     def _say_goodbye(self, outcome: Outcome, error: RunError | None, url: str | None) -> None:
         recorded = not self.recorder.is_behind
-        logger().info(
+        inform(
             "run %s of job %s %s, %s", self.run_id, self.job_name, outcome, "recorded" if recorded else "NOT recorded"
         )
         card = Card(

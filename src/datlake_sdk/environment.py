@@ -16,13 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["EnvironmentProbe", "capture"]
 
-# A status of a huge repository on a cold disk takes longer; the run's record is not worth waiting for it.
-GIT_TIMEOUT_S = 2.0
-
 
 def capture() -> dict[str, object]:
     """Every part that could be found out, by name; may take up to 2 s for git."""
-    parts: tuple[Callable[[], dict[str, object]], ...] = (_host, _process, _python, _package, _entry_point, _git)
+    # git first: it works in a process of its own while the job goes on here.
+    parts: tuple[Callable[[], dict[str, object]], ...] = (_git, _host, _process, _python, _package, _entry_point)
     found: dict[str, object] = {}
     for part in parts:
         try:
@@ -89,14 +87,15 @@ class _Capture:
 
 
 def _host() -> dict[str, object]:
-    import platform
+    if hasattr(os, "uname"):  # the same as platform's, without its import
+        system = os.uname()
+        host, kind = system.nodename, f"{system.sysname}-{system.release}-{system.machine}"
+    else:
+        import platform
 
-    system = platform.uname()
-    return {
-        "host": system.node,
-        "platform": f"{system.system}-{system.release}-{system.machine}",
-        "user": _user(),
-    }
+        found = platform.uname()
+        host, kind = found.node, f"{found.system}-{found.release}-{found.machine}"
+    return {"host": host, "platform": kind, "user": _user()}
 
 
 def _user() -> str:
@@ -179,17 +178,16 @@ def _version_of(entry_point: str) -> str | None:
         return None
 
 
-# --- git --------------------------------------------------------------------------------------------------------------
-
-
 def _git() -> dict[str, object]:
     """Commit, branch and dirty flag of the repository of the program, else of the working directory."""
+    from datlake_sdk._git import git_dir_of, head_of, is_dirty
+
     found: dict[str, object] = {"git_commit": None, "git_branch": None, "git_dirty": None}
     try:
         for folder in (*_program_folder(), os.getcwd()):
-            if (git_dir := _git_dir(folder)) is not None:
-                found.update(_head(git_dir))
-                found["git_dirty"] = _is_dirty(folder)
+            if (git_dir := git_dir_of(folder)) is not None:
+                found.update(head_of(git_dir))
+                found["git_dirty"] = is_dirty(folder)
                 break
     except (OSError, UnicodeDecodeError):
         return found
@@ -202,90 +200,6 @@ def _program_folder() -> list[str]:
     if not isinstance(file, str):
         return []
     folder = os.path.dirname(os.path.realpath(file))
-    installed = any(folder.startswith(os.path.realpath(each)) for each in (sys.prefix, sys.base_prefix))
+    prefixes = (os.path.join(os.path.realpath(each), "") for each in (sys.prefix, sys.base_prefix))
+    installed = any(folder.startswith(prefix) for prefix in prefixes)
     return [] if installed or "site-packages" in folder else [folder]
-
-
-def _git_dir(folder: str) -> str | None:
-    while True:
-        candidate = os.path.join(folder, ".git")
-        if os.path.isfile(os.path.join(candidate, "HEAD")):
-            return candidate
-        # A worktree or submodule has a file here that says where its folder is.
-        pointer = _line_of(candidate)
-        if pointer is not None and pointer.startswith("gitdir:"):
-            return os.path.normpath(os.path.join(folder, pointer.removeprefix("gitdir:").strip()))
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return None
-        folder = parent
-
-
-def _head(git_dir: str) -> dict[str, object]:
-    shared = os.path.normpath(os.path.join(git_dir, _line_of(os.path.join(git_dir, "commondir")) or "."))
-    target = _line_of(os.path.join(git_dir, "HEAD")) or ""
-    branch: str | None = None
-    # A symbolic ref may name another one; five is more than anybody has, and ends a circle.
-    for _ in range(5):
-        if not target.startswith("ref:"):
-            break
-        name = target.removeprefix("ref:").strip()
-        if not name.startswith("refs/") or ".." in name:
-            return {}
-        branch = branch or name.removeprefix("refs/heads/")
-        target = _ref(name, git_dir, shared)
-    is_commit = len(target) in (40, 64) and set(target) <= set("0123456789abcdef")
-    # The reftable format keeps ".invalid" here for those who look without git.
-    return {"git_commit": target if is_commit else None, "git_branch": None if branch == ".invalid" else branch}
-
-
-def _ref(name: str, git_dir: str, shared: str) -> str:
-    for folder in (git_dir, shared):
-        value = _line_of(os.path.join(folder, *name.split("/")))
-        if value:
-            return value
-    try:
-        with open(os.path.join(shared, "packed-refs"), encoding="utf-8") as file:
-            for line in file:
-                value, _, packed = line.strip().partition(" ")
-                if packed == name:
-                    return value
-    except FileNotFoundError:
-        return ""
-    return ""
-
-
-def _line_of(path: str) -> str | None:
-    """The file's first line, `None` where there is no such file."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.readline(4096).strip()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError):
-        return None
-
-
-def _is_dirty(folder: str) -> bool | None:
-    import subprocess
-
-    # fsmonitor is a command a repository may name: looking at a repository must not run its programs. The branch header
-    # proves that git answered: a job that reaps its children itself takes git's exit status away.
-    command = ["git", "-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch", "--no-ahead-behind"]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environ |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    try:
-        answer = subprocess.run(
-            [*command, "--untracked-files=no"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=GIT_TIMEOUT_S,
-            cwd=folder,
-            env=environ,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    lines = answer.stdout.splitlines()
-    if answer.returncode != 0 or not lines or not lines[0].startswith(b"# branch."):
-        return None
-    return any(not line.startswith(b"#") for line in lines)

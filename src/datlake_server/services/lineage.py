@@ -8,7 +8,6 @@ has a pair (source, 0).
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -96,6 +95,8 @@ def place_of(tx: Tx, item: DataRef, namespace: str, role: Role) -> Place:
 
 def dataset_name(uri: str) -> tuple[str, str]:
     """The (namespace, name) of a bare URI, as OpenLineage's naming has it: the store, and the path within it."""
+    from urllib.parse import urlsplit  # a job's first run does not need it
+
     try:
         parts = urlsplit(uri)
     except ValueError:
