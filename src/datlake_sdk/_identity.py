@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from datlake_sdk.client import DatlakeClient
 from datlake_sdk.errors import ConfigError, InvalidRequest
+from datlake_sdk.settings import DESCRIPTORS
 from datlake_sdk.wire.ids import SDK_NAME_LIMIT, is_uuid, new_id
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from datlake_sdk.settings import Settings
 
 PARENT_VARIABLE: Final = "DATLAKE_PARENT_RUN_ID"
+_VARIABLES: Final = (*(each.variable for each in DESCRIPTORS), "HOME", "USERPROFILE", "XDG_CONFIG_HOME")
 
 
 def who(
@@ -69,17 +71,31 @@ def parent_from_environment() -> str | None:
 
 # Jobs without a client of their own share one for the same settings: opening and closing a lake costs more than a run.
 _SHARED: dict[Settings, DatlakeClient] = {}
+# And settings are read once for the same environment and working directory.
+_READ: dict[tuple[str | None, ...], DatlakeClient] = {}
 
 
 def default_client(namespace: str | None, bucket: str | None) -> tuple[DatlakeClient, str | None]:
     """The client for what the environment says now, and why it records nothing where there is no place for a lake."""
+    place = (namespace, bucket, _working_directory(), *map(os.environ.get, _VARIABLES))
+    known = _READ.get(place)
+    if known is not None:
+        return known, None
     try:
         client = DatlakeClient(namespace=namespace, artifact_bucket=bucket)
-        return _SHARED.setdefault(client.settings, client), None
     except ConfigError as error:
         if error.code != "no_home":
             raise
         return DatlakeClient(home=os.path.abspath(os.sep), namespace=namespace, disabled=True), error.message
+    shared = _READ[place] = _SHARED.setdefault(client.settings, client)
+    return shared, None
+
+
+def _working_directory() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed under the process
+        return None
 
 
 def _is_shown(char: str) -> bool:

@@ -46,14 +46,10 @@ def start_run(tx: Tx, op: StartRun, caller: Caller) -> Run:
     run_id = op.run_id or (derived_id("run", op.namespace, op.job_name, caller.key) if caller.key else new_id())
     started = at_most_now(tx, op.started_at)
     row = ensured_run(tx, op.namespace, op.job_name, run_id, started)
-    tx.do(
-        "runs.merge_start",
-        run_id=row.run_id,
-        started_at=started,
-        now=tx.now,
-        lost_after_us=_lost_after_us(op.heartbeat_interval_s),
-        parent_run_id=op.parent_run_id.lower() if op.parent_run_id else None,
-    )
+    lost_after_us = _lost_after_us(op.heartbeat_interval_s)
+    parent_run_id = op.parent_run_id.lower() if op.parent_run_id else None
+    if lost_after_us is not None or parent_run_id is not None:
+        tx.do("runs.merge_start", run_id=row.run_id, lost_after_us=lost_after_us, parent_run_id=parent_run_id)
     _describe(tx, row, started, op.metadata, op.environment)
     return run_of(tx, row.run_id)
 

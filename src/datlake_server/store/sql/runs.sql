@@ -9,9 +9,7 @@ INSERT INTO runs (run_id, job_id, namespace, state, started_at, last_seen_at)
 VALUES (:run_id, :job_id, :namespace, 'running', :started_at, :now);
 
 -- name: runs.merge_start
-UPDATE runs SET started_at = min(started_at, :started_at),
-                last_seen_at = max(last_seen_at, :now),
-                lost_after_us = coalesce(max(lost_after_us, :lost_after_us), lost_after_us, :lost_after_us),
+UPDATE runs SET lost_after_us = coalesce(max(lost_after_us, :lost_after_us), lost_after_us, :lost_after_us),
                 parent_run_id = coalesce(min(parent_run_id, :parent_run_id), parent_run_id, :parent_run_id)
 WHERE run_id = :run_id;
 
