@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from datlake_sdk._amounts import grouped
 from datlake_sdk.wire.ids import quoted
 from datlake_sdk.wire.operations import OPERATIONS
 from datlake_server.http.openapi import document
@@ -101,7 +102,7 @@ def test_a_runs_page_shows_what_happened(server: Server) -> None:
     assert "<script" not in text
     assert 'href="javascript:' not in text
     assert "ValueError: &lt;script&gt;" in text
-    assert "26,115" in text
+    assert grouped(26115) in text
     assert re.search(r'href="/api/v1/datasets/artifacts/jobs/[^"]*/run.log"', text)
     assert f"/runs/{run_id}" in server.ask("GET", "/").body.decode()
 

@@ -34,9 +34,10 @@ details>summary{cursor:pointer}
 .scroll{overflow-x:auto;background:var(--surface);border:1px solid var(--border);border-radius:6px}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:8px 16px;border-top:1px solid var(--border);vertical-align:top;overflow-wrap:anywhere}
+th,td .state{white-space:nowrap}
 tr:first-child>th{border-top:0}th{font-weight:600;color:var(--muted);font-size:12px}
 .muted,dt{color:var(--muted)}.mono,code,pre{font-family:ui-monospace,monospace;font-size:13px}
-pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:8px 0 0}
+pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:8px 0 0}pre.failed{max-height:15em;overflow-y:auto}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 16px;margin:8px 0}dd{margin:0;overflow-wrap:anywhere}
 .state::before{content:"\\25CF\\00A0"}
 .completed{color:var(--completed)}.running{color:var(--running)}.failed{color:var(--failed)}

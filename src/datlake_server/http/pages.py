@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
+import msgspec
+
+from datlake_sdk._amounts import duration, grouped, size
 from datlake_sdk.errors import DatlakeError
 from datlake_sdk.wire.http import API_PREFIX, query_string
 from datlake_sdk.wire.ids import DEFAULT_NAMESPACE, quoted
 from datlake_sdk.wire.operations import GetRun, ListRuns
+from datlake_sdk.wire.problems import title_of
 from datlake_server.caller import Caller
 from datlake_server.http.exchange import Answer, Incoming, take_names_from_query
 from datlake_server.http.html import escaped, html_answer, page, rows
@@ -108,7 +112,7 @@ def _data(items: list[RunData], empty: str) -> str:
         (
             escaped(item.table_name or item.uri or ""),
             f"v{item.version}" if item.version is not None else '<span class="muted">not registered</span>',
-            f"{item.row_count:,}" if item.row_count is not None else "",
+            grouped(item.row_count),
             f'<span class="mono">{escaped(item.uri or "")}</span>',
         )
         for item in items
@@ -123,7 +127,7 @@ def _artifacts(run: Run) -> str:
         (
             escaped(one.type),
             _artifact_link(one, run.namespace),
-            f"{one.size_bytes:,} bytes" if one.size_bytes is not None else "",
+            size(one.size_bytes),
         )
         for one in run.artifacts
     ]
@@ -142,7 +146,17 @@ def _artifact_link(artifact: Artifact, namespace: str) -> str:
 def _opaque(values: dict[str, object]) -> str:
     if not values:
         return '<p class="muted">none</p>'
-    return _facts({escaped(name): f'<span class="mono">{escaped(value)}</span>' for name, value in values.items()})
+    return _facts(
+        {escaped(name): f'<span class="mono">{escaped(_plain(value))}</span>' for name, value in values.items()}
+    )
+
+
+def _plain(value: object) -> str:
+    """Text as it is, a list of words as one line, anything else as JSON."""
+    words = cast("list[object]", value) if isinstance(value, list) else None
+    if words is not None and all(isinstance(word, str) for word in words):
+        return " ".join(map(str, words))
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _facts(facts: dict[str, str]) -> str:
@@ -175,12 +189,7 @@ def _time(moment: datetime) -> str:
 
 
 def _duration(run: Run) -> str:
-    if run.ended_at is None:
-        return ""
-    seconds = max((run.ended_at - run.started_at).total_seconds(), 0)
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} m" if hours else f"{minutes} m {rest} s" if minutes else f"{seconds:.1f} s"
+    return "" if run.ended_at is None else duration((run.ended_at - run.started_at).total_seconds())
 
 
 def _namespace(request: Incoming) -> str:
@@ -189,4 +198,7 @@ def _namespace(request: Incoming) -> str:
 
 def _error_page(error: DatlakeError) -> Answer:
     status = error.status or 500
-    return html_answer(page("Not shown", f"<h1>{escaped(error.message)}</h1><p>Code {escaped(error.code)}</p>"), status)
+    told = (
+        f'<h1>{escaped(title_of(status))}</h1><p>{escaped(error.message)}</p><p class="muted">{escaped(error.code)}</p>'
+    )
+    return html_answer(page(title_of(status), told), status)
