@@ -73,6 +73,7 @@ def parent_from_environment() -> str | None:
 _SHARED: dict[Settings, DatlakeClient] = {}
 # And settings are read once for the same environment and working directory.
 _READ: dict[tuple[str | None, ...], DatlakeClient] = {}
+_READ_AT_MOST: Final = 100
 
 
 def default_client(namespace: str | None, bucket: str | None) -> tuple[DatlakeClient, str | None]:
@@ -87,6 +88,8 @@ def default_client(namespace: str | None, bucket: str | None) -> tuple[DatlakeCl
         if error.code != "no_home":
             raise
         return DatlakeClient(home=os.path.abspath(os.sep), namespace=namespace, disabled=True), error.message
+    if len(_READ) >= _READ_AT_MOST:
+        _READ.clear()
     shared = _READ[place] = _SHARED.setdefault(client.settings, client)
     return shared, None
 
