@@ -26,7 +26,7 @@ SLIPS: tuple[tuple[str, tuple[object, ...]], ...] = (
 )
 
 
-@pytest.mark.parametrize(("method", "arguments"), SLIPS, ids=[f"{name}{given}"[:40] for name, given in SLIPS])
+@pytest.mark.parametrize(("method", "arguments"), SLIPS, ids=[f"{n}-{slip[0]}" for n, slip in enumerate(SLIPS)])
 def test_what_is_told_of_a_run_never_raises(client: DatlakeClient, method: str, arguments: tuple[object, ...]) -> None:
     """A job of four hours must not die of `log_event("rows", 5)`."""
     with JobContext(client, "careless") as job:

@@ -139,9 +139,21 @@ def test_a_probe_answers_from_its_own_thread_and_gives_each_caller_a_copy() -> N
     assert probe.result(0)
 
 
-def test_a_probe_that_is_not_ready_says_so_instead_of_waiting() -> None:
-    """The caller's job comes first."""
-    assert EnvironmentProbe().result(0) is None
+def test_a_probe_that_is_not_ready_says_so_instead_of_waiting(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller's job comes first, however long git takes on a cold disk."""
+    slow = tmp_path / "bin" / "git"
+    slow.parent.mkdir()
+    slow.write_text("#!/bin/sh\nexec sleep 1\n", encoding="utf-8")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(repository)
+    probe = EnvironmentProbe()
+    assert probe.result(0) is None
+    found = probe.result(30)
+    assert found is not None
+    assert found["git_dirty"] is None
 
 
 def test_a_forked_child_is_captured_anew(tmp_path: Path) -> None:
