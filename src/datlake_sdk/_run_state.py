@@ -280,7 +280,7 @@ class RunState:
         outcome = outcome_of(error)
         try:
             self.complete(outcome, None, url, error if outcome != "completed" else None)
-        except DatlakeError:
+        except Exception:
             if error is None:  # only where the user asked for it (`on_unavailable` is `raise`)
                 raise
 
@@ -317,13 +317,11 @@ class RunState:
             if not self.is_disabled:
                 self._deliver(outcome, extra, told, ended_at, log)
                 self._say_goodbye(outcome, told, url)
-        except DatlakeError:
-            raise
         except Exception as broken:
             # The job's end is no place for our mistakes: told, and the job goes on.
-            self.recorder.warn(f"the end of the run was not recorded: {type(broken).__name__}: {broken}")
             if self.recorder.raises:
                 raise
+            self.recorder.warn(f"the end of the run was not recorded: {type(broken).__name__}: {broken}")
 
     def _end_log(self, error: BaseException | None) -> Attachment | None:
         log, self._log = self._log, None

@@ -153,14 +153,14 @@ DESCRIPTORS = (
         "DATLAKE_HOME",
         read_folder,
         "~/.datlake",
-        "the folder of the embedded lake and the outbox; outlives the job",
+        "the folder of the embedded lake; outlives the job",
     ),
     _Descriptor(
         "outbox_dir",
         "DATLAKE_OUTBOX_DIR",
         read_folder,
         None,
-        "the folder of what waits for delivery; $DATLAKE_HOME/outbox, so that one folder holds all state",
+        "reserved for what waits for delivery, nothing is written there yet; $DATLAKE_HOME/outbox, beside the lake",
     ),
     _Descriptor(
         "on_unavailable",

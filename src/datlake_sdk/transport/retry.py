@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RETRIED_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-# A server that asks for an hour is one to give up on; the outbox tries again by itself.
+# A server that asks for an hour is one to give up on.
 RETRY_AFTER_CAP_S: Final = 60.0
 # Longer texts hold no number of seconds that anybody means, and cost time to read.
 _RETRY_AFTER_CHARS: Final = 64

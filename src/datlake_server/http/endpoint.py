@@ -18,13 +18,15 @@ from datlake_sdk.wire.operations import (
 )
 from datlake_server.caller import Caller
 from datlake_server.http.exchange import Answer, Incoming, json_answer, tagged_answer, take_names_from_query
+from datlake_server.services.catalog import LIMITS
 
 if TYPE_CHECKING:
     from datlake_server.http.threads import Threads
     from datlake_server.lake import Lake
 
-BODY_LIMIT_BYTES: Final = 1 << 20
-BATCH_LIMIT_BYTES: Final = 5 << 20
+# What `GetConfig` tells of them.
+BODY_LIMIT_BYTES: Final = LIMITS["body_bytes"]
+BATCH_LIMIT_BYTES: Final = LIMITS["batch_bytes"]
 DEPTH_LIMIT: Final = 64  # deeper JSON is no metadata; it would only exhaust whoever reads it back
 TAGGED: Final[frozenset[type[Op[object]]]] = frozenset({GetSnapshot, GetTableSnapshot, LatestSnapshot, Lineage})
 
