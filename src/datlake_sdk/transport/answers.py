@@ -65,6 +65,7 @@ def _error_from(received: Received) -> DatlakeError:
         error_class(received.status)(
             f"{received.url} answered {received.status}, and not in Datlake's words: {_excerpt(received.body)}; "
             "check DATLAKE_API_URL and any proxy on the way",
+            code="unexpected_answer",
             status=received.status,
             retryable=is_retryable(received.status),
         ),

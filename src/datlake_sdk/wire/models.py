@@ -43,6 +43,24 @@ class DataRef(Struct, frozen=True, kw_only=True, omit_defaults=True):
     namespace: Name | None = None
     snapshot_id: Uuid | None = None
     uri: Uri | None = None
+    # How it was read while the lake was away: the last answer known, so old; or this host's own, not delivered yet.
+    stale: bool = False
+    age_s: Annotated[float, Meta(ge=0)] | None = None
+    deferred: bool = False
+
+
+class ProcessIdentity(Struct, frozen=True, kw_only=True):
+    """Which process a run lives in, so that another on its host can tell whether it is still there.
+
+    `started` is the process's start in clock ticks since boot, `pid_namespace` the kernel's number of its container's
+    process table (0 and empty: not known). A process id alone says nothing: they are given out again.
+    """
+
+    host: Annotated[str, Meta(max_length=256)]
+    boot_id: Annotated[str, Meta(max_length=64)]
+    pid: Annotated[int, Meta(ge=0, le=2**31)]
+    started: Annotated[int, Meta(ge=0, le=2**62)] = 0
+    pid_namespace: Annotated[int, Meta(ge=0, le=2**62)] = 0
 
 
 class RunData(Struct, frozen=True, kw_only=True):
@@ -56,6 +74,17 @@ class RunData(Struct, frozen=True, kw_only=True):
     format: str | None = None
     row_count: int | None = None
     size_bytes: int | None = None
+    stale: bool = False
+    age_s: float | None = None
+    deferred: bool = False
+
+
+class LogState(Struct, frozen=True, kw_only=True):
+    """How far a run's log has grown; `is_final` once nothing will be added."""
+
+    run_id: str
+    size_bytes: int
+    is_final: bool = False
 
 
 class Ending(Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from datlake_sdk.wire.models import (
     Namespace,
     NodeKind,
     Page,
+    ProcessIdentity,
     Run,
     RunDiff,
     RunError,
@@ -87,6 +88,7 @@ class StartRun(Op[Run], frozen=True, kw_only=True):
     started_at: Time | None = None
     environment: dict[str, object] = {}
     heartbeat_interval_s: Annotated[float, Meta(ge=0, le=86_400)] | None = None
+    process: ProcessIdentity | None = None
 
     @property
     def key(self) -> str | None:
