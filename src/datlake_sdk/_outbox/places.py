@@ -1,0 +1,40 @@
+"""Which destination settings name, and the folder on this host that belongs to it. Opens and makes nothing."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from datlake_sdk.transport.resolve import is_server
+from datlake_sdk.wire.ids import quoted
+
+if TYPE_CHECKING:
+    from datlake_sdk.settings import Settings
+
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+_NAME_CHARS: Final = 16
+
+
+def destination_of(settings: Settings) -> str:
+    """The lake as one text, however it was written: a server's address, or the `file://` URI of an embedded home.
+
+    Symbolic links are followed, so that a lake with two names has one outbox. Raises `ConfigError` as connecting would.
+    """
+    if settings.api_url is not None and is_server(settings.api_url):
+        return _server(settings.api_url)
+    home = os.path.realpath(settings.api_url or settings.home)
+    return "file://" + "/".join(quoted(part) for part in home.split(os.sep))
+
+
+def folder_of(settings: Settings) -> str:
+    """The folder that holds what this host keeps for the destination; it may not exist yet."""
+    name = sha256(destination_of(settings).encode("utf-8", "surrogatepass")).hexdigest()[:_NAME_CHARS]
+    return os.path.join(settings.outbox_dir, name)
+
+
+def _server(url: str) -> str:
+    from datlake_sdk.transport.address import ServerAddress
+
+    address = ServerAddress.parse(url)
+    return address.origin.removesuffix(_DEFAULT_PORTS[address.scheme]) + address.path
