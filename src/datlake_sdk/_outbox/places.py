@@ -1,8 +1,9 @@
-"""Which destination settings name, and the folder on this host that belongs to it. Opens and makes nothing."""
+"""Which destination settings name, and the folder on this host that belongs to it."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +32,21 @@ def folder_of(settings: Settings) -> str:
     """The folder that holds what this host keeps for the destination; it may not exist yet."""
     name = sha256(destination_of(settings).encode("utf-8", "surrogatepass")).hexdigest()[:_NAME_CHARS]
     return os.path.join(settings.outbox_dir, name)
+
+
+def make_private(folder: str) -> None:
+    """The folder exists, and those above it; what had to be made is for its owner alone. Raises `OSError`."""
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        above = os.path.dirname(folder)
+        if above == folder:
+            raise
+        make_private(above)
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
 
 
 def _server(url: str) -> str:
