@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from datlake_sdk.errors import NotFound
 from datlake_server.services.records import RunRow, SnapshotRow
@@ -26,11 +27,14 @@ PAIRS_PER_RUN: Final = 10_000
 
 
 class Place(Struct, frozen=True):
-    """A table, and its snapshot where one is known (else empty)."""
+    """A table, and its snapshot where one is known (else empty); as an input, how it was read."""
 
     table_id: int
     snapshot_id: str = ""
     uri: str | None = None
+    stale: bool = False
+    age_s: float | None = None
+    deferred: bool = False
 
 
 class TableRow(Struct, frozen=True):
@@ -76,6 +80,13 @@ def table_row(tx: Tx, namespace: str, name: str, location: str | None = None) ->
 
 def place_of(tx: Tx, item: DataRef, namespace: str, role: Role) -> Place:
     """Where `item` points: its snapshot, the newest of its table or its URI, else the table or the bare URI."""
+    place = _pointed_at(tx, item, namespace, role)
+    if role == "output" or not (item.stale or item.deferred or item.age_s is not None):
+        return place
+    return replace(place, stale=item.stale, age_s=item.age_s, deferred=item.deferred)
+
+
+def _pointed_at(tx: Tx, item: DataRef, namespace: str, role: Role) -> Place:
     scope = item.namespace or namespace
     if item.snapshot_id is not None:
         return _pinned(tx, item, scope)
@@ -155,6 +166,9 @@ def _put(tx: Tx, run: RunRow, role: Role, place: Place, at: int, *, stated: bool
         uri=place.uri,
         stated=int(stated),
         at=at,
+        stale=int(place.stale),
+        age_s=place.age_s,
+        deferred=int(place.deferred),
     )
     if new:
         _link(tx, run, *((place, _NO_PLACE) if role == "input" else (_NO_PLACE, place)), at)

@@ -106,6 +106,9 @@ class _DataRow(Struct, frozen=True):
     format: str | None
     row_count: int | None
     size_bytes: int | None
+    stale: int
+    age_s: float | None
+    deferred: int
 
 
 class _OfRun(Protocol):
@@ -233,6 +236,9 @@ def _data(row: _DataRow) -> RunData:
         format=row.format,
         row_count=row.row_count,
         size_bytes=row.size_bytes,
+        stale=bool(row.stale),
+        age_s=row.age_s,
+        deferred=bool(row.deferred),
     )
 
 

@@ -1,7 +1,10 @@
 -- name: lineage.add_data
-INSERT INTO run_data (run_id, role, table_id, snapshot_id, uri, stated, at)
-VALUES (:run_id, :role, :table_id, :snapshot_id, :uri, :stated, :at)
-ON CONFLICT DO NOTHING;
+INSERT INTO run_data (run_id, role, table_id, snapshot_id, uri, stated, at, stale, age_s, deferred)
+VALUES (:run_id, :role, :table_id, :snapshot_id, :uri, :stated, :at, :stale, :age_s, :deferred)
+ON CONFLICT (run_id, role, table_id, snapshot_id) DO UPDATE SET
+    stale = excluded.stale, age_s = excluded.age_s, deferred = excluded.deferred
+WHERE run_data.role = 'input' AND (excluded.stale, excluded.deferred, coalesce(excluded.age_s, 9e999))
+                                < (run_data.stale, run_data.deferred, coalesce(run_data.age_s, 9e999));
 
 -- name: lineage.unstated_data
 SELECT table_id, snapshot_id, uri FROM run_data WHERE run_id = :run_id AND role = :role AND NOT stated;

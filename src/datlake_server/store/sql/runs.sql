@@ -55,7 +55,7 @@ WHERE run_id IN (SELECT value FROM json_each(:run_ids)) ORDER BY run_id, type, u
 
 -- name: runs.data
 SELECT d.run_id, d.role, t.name AS table_name, t.namespace, nullif(d.snapshot_id, '') AS snapshot_id,
-       s.version, coalesce(s.uri, d.uri) AS uri, s.format, s.row_count, s.size_bytes
+       s.version, coalesce(s.uri, d.uri) AS uri, s.format, s.row_count, s.size_bytes, d.stale, d.age_s, d.deferred
 FROM run_data d JOIN tables t ON t.table_id = d.table_id
      LEFT JOIN snapshots s ON s.snapshot_id = d.snapshot_id AND s.table_id = d.table_id
 WHERE d.run_id IN (SELECT value FROM json_each(:run_ids)) ORDER BY d.run_id, d.at, t.name, s.version;
