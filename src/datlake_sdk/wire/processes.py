@@ -117,7 +117,7 @@ def _stat(process: str) -> _Stat | None:
 def _text(path: str) -> str:
     """The start of a small file of the system, or nothing."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY)
     except OSError:
         return ""
     try:
