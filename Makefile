@@ -40,7 +40,7 @@ define install
 	@touch $@
 endef
 
-.PHONY: help setup demo test test-lowest check format bench dist lock clean
+.PHONY: help setup demo test test-lowest faults check format bench dist lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -78,6 +78,9 @@ test: $(VENV)/dev.stamp ## Run all tests (TEST_ARGS='-k word' narrows them, TEST
 
 test-lowest: $(LOWEST)/lowest.stamp ## Run all tests against the oldest base and server dependencies allowed
 	@$(LOWEST)/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(TEST_ARGS)
+
+faults: $(VENV)/dev.stamp ## Run the long round of the fault suite and keep its figures (an hour and more; root for all of it)
+	@DATLAKE_FAULTS=long $(BIN)/python -m pytest tests/faults -s --timeout 3600 $(TEST_ARGS)
 
 check: $(VENV)/dev.stamp ## Lint, format, types, layers, documents: all that CI asks beside the tests
 	@$(BIN)/ruff check .
