@@ -10,9 +10,11 @@ from msgspec import Struct
 from datlake_sdk.errors import InvalidRequest, NotFound, ServerError
 from datlake_sdk.wire import codec
 from datlake_sdk.wire.ids import Name, ObjectName
+from datlake_sdk.wire.operations import CompleteRun
 from datlake_server.caller import Caller
 from datlake_server.objects.files import ObjectFiles, Upload
 from datlake_server.places import refuse_network_file_system
+from datlake_server.run_logs import LogPlace, RunLogs
 from datlake_server.services import catalog, diff, events, graph, legacy, lineage, runs, snapshots
 from datlake_server.services.registry import HANDLERS
 from datlake_server.store.sqlite import SqliteStore, now_us
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from datlake_sdk.wire.models import LakeObject
+    from datlake_sdk.wire.models import LakeObject, LogState
     from datlake_sdk.wire.operations import Op
     from datlake_server.store.base import Store, Tx
 
@@ -45,10 +47,11 @@ class _ObjectPlace(Struct, frozen=True):
 class Lake:
     """Everything Datlake knows, in one folder. Safe to share between threads, and the folder between processes."""
 
-    def __init__(self, store: Store, files: ObjectFiles) -> None:
+    def __init__(self, store: Store, files: ObjectFiles, logs: RunLogs) -> None:
         """Composes a lake of its parts; `open` is what most want."""
         self._store = store
         self._files = files
+        self._logs = logs
 
     @classmethod
     def open(cls, home: str, *, clock: Callable[[], int] = now_us) -> Lake:
@@ -61,7 +64,8 @@ class Lake:
             raise ServerError(message, code="lake_unwritable", retryable=False) from error
         refuse_network_file_system(home)
         files = ObjectFiles(os.path.join(home, "objects"))
-        lake = cls(SqliteStore(os.path.join(home, "lake.db"), clock), files)
+        store = SqliteStore(os.path.join(home, "lake.db"), clock)
+        lake = cls(store, files, RunLogs(store, files, os.path.join(home, "logs")))
         files.sweep()
         return lake
 
@@ -76,6 +80,11 @@ class Lake:
         def work(tx: Tx) -> A:
             return cast("A", service(tx, op, caller))
 
+        if isinstance(op, CompleteRun):
+            try:
+                return self._store.write(work, patience_s)
+            finally:  # an ending that disagrees with another one raises, and is recorded all the same
+                self._logs.settle(op.namespace, op.run_id)
         return self._store.write(work, patience_s) if op.writes else self._store.read(work)
 
     def begin_upload(self, namespace: str, bucket: str, object_name: str) -> Upload:
@@ -88,18 +97,32 @@ class Lake:
             def work(tx: Tx) -> LakeObject:
                 return catalog.put_object(tx, namespace, bucket, object_name, size_bytes=size_bytes, sha256=digest)
 
-            return self._store.write(work, PATIENCE_S)
+            stored = self._store.write(work, PATIENCE_S)
+            self._logs.settle_object(namespace, object_name)
+            return stored
 
         return self._files.begin(record)
 
     def find_object(self, namespace: str, bucket: str, object_name: str) -> tuple[LakeObject, str]:
         """The object and the path of the file that holds its bytes. Raises `NotFound`."""
+        self._logs.settle_object(namespace, object_name)
         found = self._store.read(lambda tx: catalog.known_object(tx, namespace, bucket, object_name))
         path = self._files.path_of(found.sha256)
         if not os.path.exists(path):
             message = f"the bytes of {found.uri} are missing from the lake's folder; restore them from a backup"
             raise NotFound(message, code="object_missing")
         return found, path
+
+    def append_log(self, place: LogPlace, data: bytes) -> LogState:
+        """How far the run's log has grown once `data` is in it and on the disk; sent again, it is there once.
+
+        Raises `Conflict` (`log_gap`, `log_differs`), `InvalidRequest` (`log_full`) and `NotFound`.
+        """
+        return self._logs.append(place, data)
+
+    def read_log(self, namespace: str, run_id: str, offset: int = 0, limit: int = 1 << 20) -> tuple[bytes, LogState]:
+        """At most `limit` bytes of the run's log from `offset`, and how far it has grown. Raises `NotFound`."""
+        return self._logs.read(namespace, run_id, offset, limit)
 
     def close(self) -> None:
         """Lets go of files and connections."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from errno import EDQUOT, ENOSPC
+from errno import EDQUOT, ENOSPC, EXDEV
 from hashlib import sha256
 from threading import RLock
 from typing import TYPE_CHECKING, Final
@@ -39,11 +39,38 @@ class ObjectFiles:
             os.makedirs(self._tmp, mode=0o700, exist_ok=True)
             return Upload(self, os.path.join(self._tmp, new_id()), record)
         except OSError as error:
-            raise _unwritten(error) from error
+            raise unwritten(error) from error
 
     def path_of(self, digest: str) -> str:
         """Where the bytes of this sha256 lie."""
         return os.path.join(self._folder, "sha256", digest[:2], digest)
+
+    def adopt(self, path: str, digest: str) -> None:
+        """The synced file at `path` now lies where the bytes of this sha256 lie; it must hold them."""
+        target = self.path_of(digest)
+        try:
+            os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+            try:
+                os.replace(path, target)
+            except OSError as error:
+                if error.errno != EXDEV:
+                    raise
+                self._copy(path, target)  # the folder of objects was moved to another disk
+                os.unlink(path)
+            sync_folder(os.path.dirname(target))
+        except OSError as error:
+            raise unwritten(error) from error
+
+    def _copy(self, path: str, target: str) -> None:
+        from shutil import copyfileobj
+
+        os.makedirs(self._tmp, mode=0o700, exist_ok=True)
+        part = os.path.join(self._tmp, new_id())
+        with open(path, "rb") as source, open(part, "xb", opener=_private) as copy:
+            copyfileobj(source, copy, 1 << 20)
+            copy.flush()
+            os.fsync(copy.fileno())
+        os.replace(part, target)
 
     def sweep(self) -> None:
         """Removes temporary files that nobody has written to for a day."""
@@ -80,7 +107,7 @@ class Upload:
                 while view:
                     view = view[os.write(self._file, view) :]
             except OSError as error:
-                raise _unwritten(error) from error
+                raise unwritten(error) from error
 
     def commit(self, *, sha256: str | None = None, size_bytes: int | None = None) -> LakeObject:
         """The object, whole and on the disk. Raises `InvalidRequest` if it is not what the sender announced."""
@@ -92,7 +119,7 @@ class Upload:
                 self._compare("size_bytes", size_bytes, self.size_bytes)
                 self._keep(digest)
             except OSError as error:
-                raise _unwritten(error) from error
+                raise unwritten(error) from error
             finally:
                 self.abort()
         return self._record(self.size_bytes, digest)
@@ -117,7 +144,7 @@ class Upload:
         target = self._files.path_of(digest)
         os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
         os.replace(self._path, target)
-        _sync_folder(os.path.dirname(target))
+        sync_folder(os.path.dirname(target))
 
     def _compare(self, what: str, announced: str | int | None, found: str | int) -> None:
         if announced is not None and announced != found:
@@ -125,7 +152,12 @@ class Upload:
             raise InvalidRequest(message, code="digest_mismatch", status=400)
 
 
-def _sync_folder(path: str) -> None:
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def sync_folder(path: str) -> None:
+    """The names in the folder are on the disk."""
     if os.name == "nt":
         return
     folder = os.open(path, os.O_RDONLY)
@@ -135,7 +167,8 @@ def _sync_folder(path: str) -> None:
         os.close(folder)
 
 
-def _unwritten(error: OSError) -> ServerError:
+def unwritten(error: OSError) -> ServerError:
+    """The refusal for what the disk did not take."""
     if error.errno in {ENOSPC, EDQUOT}:
         return ServerError("the lake's disk is full; free some space and try again", code="disk_full", status=507)
     return ServerError(f"the lake could not write an object: {error.strerror}", code="store_failed", status=500)
