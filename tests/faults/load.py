@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from datlake_sdk import DatlakeClient, DatlakeError
@@ -133,13 +134,18 @@ class Load:
             return None
 
 
-def started(url: str, ledger: Path, **options: object) -> subprocess.Popen[bytes]:
-    """A load at work; closing its standard input ends it."""
+@contextmanager
+def started(url: str, ledger: Path, **options: object) -> Iterator[subprocess.Popen[bytes]]:
+    """A load at work within the block; `ended` lets it end, and what is left at the block's end is killed."""
     command = [sys.executable, "-m", "tests.faults.load", "--url", url, "--ledger", str(ledger)]
     for name, value in options.items():
         command += [f"--{name}", str(value)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("DATLAKE_")}
-    return subprocess.Popen(command, cwd=ROOT, env=clean, stdin=subprocess.PIPE)
+    with subprocess.Popen(command, cwd=ROOT, env=clean, stdin=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def ended(load: subprocess.Popen[bytes], within_s: float) -> None:

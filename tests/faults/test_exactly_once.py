@@ -49,7 +49,8 @@ def test_operations_whose_answers_are_lost_after_the_commit_happen_once(tmp_path
     """Every second answer of a connection is lost, and with it the connection: nearly each operation is sent twice."""
     with Served(tmp_path / "lake") as server, FaultProxy(server.port, Fault(swallows=2)) as proxy:
         began = time.monotonic()
-        load.ended(load.started(proxy.url, tmp_path / "ledger", threads=THREADS, lives=LOST, timeout=30), LIMIT_S)
+        with load.started(proxy.url, tmp_path / "ledger", threads=THREADS, lives=LOST, timeout=30) as loading:
+            load.ended(loading, LIMIT_S)
         told = sent(LOST, proxy, time.monotonic() - began)
         assert proxy.counts.swallowed >= LOST * THREADS * OPERATIONS_OF_A_LIFE - THREADS - 1, told
         held(server, read_ledger(tmp_path / "ledger"), "R5 lost answers", "answers lost", told)
@@ -61,7 +62,8 @@ def test_operations_sent_by_two_senders_at_once_happen_once(tmp_path: Path) -> N
     with Served(tmp_path / "lake") as server, FaultProxy(server.port, Fault(swallows=3)) as proxy:
         began = time.monotonic()
         options = {"threads": THREADS, "lives": DOUBLED, "copies": 2, "timeout": 30}
-        load.ended(load.started(proxy.url, tmp_path / "ledger", **options), LIMIT_S)
+        with load.started(proxy.url, tmp_path / "ledger", **options) as loading:
+            load.ended(loading, LIMIT_S)
         told = sent(DOUBLED, proxy, time.monotonic() - began)
         assert proxy.counts.answers >= 2 * DOUBLED * THREADS * OPERATIONS_OF_A_LIFE, told
         held(server, read_ledger(tmp_path / "ledger"), "R5 doubled senders", "two senders each, answers lost", told)

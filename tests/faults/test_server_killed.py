@@ -22,15 +22,15 @@ def test_a_server_killed_under_load_loses_and_doubles_nothing_it_acknowledged(tm
     """SIGKILL at any moment: within a commit, between a commit and its answer, at start."""
     chance = dice(7)
     with Served(tmp_path / "lake") as server:
-        loading = load.started(server.url, tmp_path / "ledger", rate=RATE, threads=16)
-        assert eventually((tmp_path / "ledger").exists, 20)
-        began = time.monotonic()
-        for _ in range(KILLS):
-            time.sleep(chance.uniform(0.3, 1.2))
-            server.restart_after_kill()
-        took_s = time.monotonic() - began
-        time.sleep(0.3)
-        load.ended(loading, 60)
+        with load.started(server.url, tmp_path / "ledger", rate=RATE, threads=16) as loading:
+            assert eventually((tmp_path / "ledger").exists, 20)
+            began = time.monotonic()
+            for _ in range(KILLS):
+                time.sleep(chance.uniform(0.3, 1.2))
+                server.restart_after_kill()
+            took_s = time.monotonic() - began
+            time.sleep(0.3)
+            load.ended(loading, 60)
         with server.client() as client:
             ledger = read_ledger(tmp_path / "ledger")
             verdict = judge(client, ledger)
