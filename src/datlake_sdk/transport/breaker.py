@@ -29,7 +29,7 @@ ASKED_PAUSE_CAP_S: Final = 300.0
 _LOOK_EVERY_S: Final = 0.5
 # Clocks are adjusted by less than this all the time; one that went back by more says nothing about how long ago.
 _CLOCK_STEP_S: Final = 1.0
-_LOCK_TRIES: Final = 20
+_LOCK_TRIES: Final = 100
 _LOCK_PAUSE_S: Final = 0.001
 _FILE_BYTES: Final = 512
 
