@@ -107,18 +107,24 @@ class _Watched:
         self._descriptor = _made(path)
         self._inode = _inode(self._descriptor)
         self._sink: ref[_Sink] | None = None
-        self.arm()
 
     @property
-    def is_ours(self) -> bool:
-        return self._sink is not None and self._sink() is not None and _inode(self._descriptor) == self._inode
+    def is_registered(self) -> bool:
+        """Whether faulthandler still holds what we gave it."""
+        return self._sink is not None and self._sink() is not None
 
-    def arm(self) -> None:
-        """The signal writes where we say; the caller knows that nobody else has it."""
+    @property
+    def is_intact(self) -> bool:
+        """Whether the descriptor is still ours: programs that turn into daemons close all they find."""
+        return _inode(self._descriptor) == self._inode
+
+    def arm(self, *, is_free: bool) -> None:
+        """The signal writes where we say: for the first time, to another descriptor, or after somebody gave it back."""
         import faulthandler
         from weakref import ref
 
-        faulthandler.unregister(self._number)
+        if is_free:
+            faulthandler.unregister(self._number)  # else a second registration changes the descriptor and no more
         sink = _Sink(self._descriptor)
         faulthandler.register(self._number, file=sink, all_threads=True, chain=True)
         self._sink = ref(sink)
@@ -153,7 +159,7 @@ class _Watched:
     def _point(self, target: int) -> None:
         """Whatever the signal writes goes to `target`, which is closed under its own number."""
         try:
-            if _inode(self._descriptor) == self._inode:
+            if self.is_intact:
                 os.dup2(target, self._descriptor, inheritable=False)
                 self._inode = _inode(self._descriptor)
         finally:
@@ -163,28 +169,32 @@ class _Watched:
 def _watch(name: str, path: str) -> None:
     import signal
 
+    number = getattr(signal, name)
     watched = _watched.get(name)
-    is_free = _is_free(getattr(signal, name))
-    if watched is None:
-        if is_free:
-            _watched[name] = _Watched(name, path)
-        return
-    if is_free:
-        watched.arm()  # somebody had it and gave it back
-    if watched.is_ours:
-        watched.join(path)
+    is_free = _is_free(number)
+    is_lost = watched is not None and watched.is_registered and not watched.is_intact
+    if is_lost or (is_free and (watched is None or not watched.is_intact)):
+        # Known before it is armed: a child forked in between finds what to point elsewhere.
+        watched = _watched[name] = _Watched(name, path)
+    if watched is not None and (is_free or is_lost):
+        watched.arm(is_free=is_free)
+    if watched is not None and watched.is_registered:
+        watched.join(path) if _is_unhandled(number) else watched.leave_all()
 
 
 def _is_free(number: int) -> bool:
     """Whether the signal kills, as it does where nobody has set up anything, in Python or below it."""
-    import signal
-
-    if signal.getsignal(number) is not signal.SIG_DFL:
-        return False
     masks = _masks()
     if sys.platform == "linux" and not masks:
         return False
-    return not any(mask & 1 << (number - 1) for mask in masks)
+    return _is_unhandled(number) and not any(mask & 1 << (number - 1) for mask in masks)
+
+
+def _is_unhandled(number: int) -> bool:
+    """Whether Python knows of no handler. What is set up below Python it does not know."""
+    import signal
+
+    return signal.getsignal(number) is signal.SIG_DFL
 
 
 def _masks() -> list[int]:

@@ -107,12 +107,12 @@ class Presence:
             marks.watch(self._stem)
 
     def close(self, *, remove: bool) -> None:
-        """This process has let go: the others may claim the file, or it is gone with its marks."""
+        """This process has let go: the others may claim the file, or it is gone."""
         with self._lock:
             if self._descriptor is None:
                 return
+            marks.leave(self._stem)
             if remove:
-                marks.leave(self._stem)
                 with suppress(OSError):
                     os.unlink(self.path)
             else:
