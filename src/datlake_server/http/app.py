@@ -39,7 +39,7 @@ _log = logging.getLogger("datlake.server")
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def create_app(lake: Lake, *, version: str = __version__, allowed_hosts: Iterable[str] | None = None) -> ASGIApp:
+def create_app(lake: Lake, *, version: str = __version__, allowed_hosts: Iterable[str] | None = None) -> App:
     """The application that serves `lake`. It does not own the lake: who opened it closes it.
 
     It answers to loopback names and `allowed_hosts`; to any name without a list, as where it is called directly.
@@ -56,6 +56,10 @@ class App:
         self._router = router
         self._threads = threads
         self._hosts = hosts
+
+    def wind_up(self) -> None:
+        """Answers that would go on for long come to their end, so that the server can stop."""
+        self._threads.wind_up()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection's event, as ASGI has it."""

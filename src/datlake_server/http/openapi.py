@@ -8,7 +8,7 @@ from typing import Final, TypeAlias, cast
 import msgspec
 
 from datlake_sdk.wire.http import API_PREFIX, BODY_METHODS
-from datlake_sdk.wire.models import LakeObject
+from datlake_sdk.wire.models import LakeObject, LogState
 from datlake_sdk.wire.operations import OPERATIONS, Op, answer_type
 from datlake_sdk.wire.problems import Problem
 from datlake_server.http.endpoint import KEY_PATTERN, TAGGED, path_names, query_parameters
@@ -32,7 +32,7 @@ parameters are refused; unknown fields of a body are ignored. Times are RFC 3339
 def document(version: str) -> Json:
     """The whole description of the server."""
     answers = {op_type: answer_type(op_type) for op_type in OPERATIONS}
-    kinds = [*dict.fromkeys(answers.values()), Problem, LakeObject]
+    kinds = [*dict.fromkeys(answers.values()), Problem, LakeObject, LogState]
     refs, components = msgspec.json.schema_components(kinds, ref_template=_REF, schema_hook=_anything)
     shown = dict(zip(kinds, refs, strict=True))
     _, requests = msgspec.json.schema_components(OPERATIONS, ref_template=_REF, schema_hook=_anything)
@@ -44,7 +44,7 @@ def document(version: str) -> Json:
                 # An operationId is unique; a shorter path is the same operation at another address.
                 described["operationId"] = f"{op_type.__name__}Anywhere"
             paths.setdefault(API_PREFIX + path, {})[op_type.http.method.lower()] = described
-    for path, item in extra_paths(shown[LakeObject]).items():
+    for path, item in extra_paths(shown[LakeObject], shown[LogState]).items():
         paths.setdefault(path, {}).update(item)
     named = {op_type.__name__ for op_type in OPERATIONS}
     nested = {name: schema for name, schema in requests.items() if name not in named}

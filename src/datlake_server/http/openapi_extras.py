@@ -1,4 +1,4 @@
-"""The description of the routes that are no operations: the bytes of objects, the probes and the document itself."""
+"""The description of the routes that are no operations: bytes of objects and logs, the probes, the document itself."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ _NAME: Json = {"type": "string", "minLength": 1, "maxLength": 2048, "pattern": "
 REQUEST_ID: Json = {
     "X-Request-Id": {"schema": {"type": "string"}, "description": "Finds this call in the server's log."}
 }
+_OFFSET: Json = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 _BYTES: Json = {"application/octet-stream": {"schema": {}}}
 
 
-def extra_paths(stored: Json) -> dict[str, Json]:
-    """Path items by path; `stored` is the schema of a stored object."""
+def extra_paths(stored: Json, log_state: Json) -> dict[str, Json]:
+    """Path items by path; `stored` is the schema of a stored object, `log_state` that of a log that grows."""
     probes: dict[str, Json] = {}
     for prefix in ("", API_PREFIX):
         suffix = "" if prefix else "AtRoot"
@@ -43,6 +44,14 @@ def extra_paths(stored: Json) -> dict[str, Json]:
             "put": _put(stored),
             "get": _get("GetObject", "The bytes of an object, whole or one range of them"),
             "head": _get("HeadObject", "What `GET` would say of an object, without its bytes"),
+        },
+        f"{API_PREFIX}/runs/{{run_id}}/log": {
+            "parameters": [
+                {"name": "run_id", "in": "path", "required": True, "schema": {**_NAME, "maxLength": 256}},
+                {"name": "namespace", "in": "query", "schema": {**_NAME, "default": "default"}},
+            ],
+            "post": _append_log(log_state),
+            "get": _read_log(),
         },
         **probes,
         f"{API_PREFIX}/openapi.json": {"get": described},
@@ -100,6 +109,70 @@ def _get(name: str, summary: str) -> Json:
             **part,
             "304": _empty("The client has this already."),
             **problems(400, 401, 403, 404, 405, 416, 422, 429, 500, 503),
+        },
+    }
+
+
+def _append_log(log_state: Json) -> Json:
+    return {
+        "operationId": "AppendLog",
+        "summary": "Adds bytes to a run's log while the run goes",
+        "description": (
+            "Sent again, they are there once. 409 `log_gap` where bytes before them are missing, `log_differs` where "
+            "others are there already; `current_version` of the problem is the size of the log then. With `job_name`, "
+            "a run that nothing is known of is made. After the log was sealed nothing is added, and the answer says so."
+        ),
+        "tags": ["runs"],
+        "parameters": [
+            {"name": "offset", "in": "query", "required": True, "schema": _OFFSET, "description": "Of the first byte."},
+            {"name": "job_name", "in": "query", "schema": _NAME},
+        ],
+        "requestBody": {
+            "required": True,
+            "description": "At most 1 MiB.",
+            "content": {"text/plain": {"schema": {"type": "string"}}, **_BYTES},
+        },
+        "responses": {
+            "200": _json(log_state),
+            **problems(400, 401, 403, 404, 405, 408, 409, 413, 422, 429, 500, 503, 507),
+        },
+    }
+
+
+def _read_log() -> Json:
+    facts: Json = {
+        **REQUEST_ID,
+        "X-Log-Size": {"schema": {"type": "integer"}, "description": "How many bytes the log has now."},
+        "X-Log-Final": {
+            "schema": {"type": "boolean"},
+            "description": "`true` once nothing will be added: the run has ended, and its log is whole.",
+        },
+    }
+    return {
+        "operationId": "ReadLog",
+        "summary": "What a run said so far, and with `follow` what it goes on to say",
+        "description": (
+            "With `follow` the answer goes on until the run has ended, at most an hour; then, and where the connection "
+            "broke, ask again from the byte you are at."
+        ),
+        "tags": ["runs"],
+        "parameters": [
+            {"name": "offset", "in": "query", "schema": {**_OFFSET, "default": 0}, "description": "The first byte."},
+            {
+                "name": "limit",
+                "in": "query",
+                "schema": {"type": "integer", "minimum": 1, "maximum": 1048576},
+                "description": "How many bytes at most; all without it.",
+            },
+            {"name": "follow", "in": "query", "schema": {"type": "boolean", "default": False}},
+        ],
+        "responses": {
+            "200": {
+                "description": "The bytes.",
+                "headers": facts,
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            },
+            **problems(400, 401, 403, 404, 405, 422, 429, 500, 503),
         },
     }
 

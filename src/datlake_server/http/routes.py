@@ -20,6 +20,7 @@ from datlake_server.http.html import html_answer
 from datlake_server.http.openapi import document
 from datlake_server.http.pages import RunPage, RunsPage
 from datlake_server.http.router import Router
+from datlake_server.http.runlog import AppendLog, ReadLog
 
 if TYPE_CHECKING:
     from datlake_server.http.threads import Threads
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 Endpoint = Callable[[Incoming], Awaitable[Answer]]
 OBJECT_PATH = "/datasets/{bucket}/{object...}"
+LOG_PATH = "/runs/{run_id}/log"
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -41,6 +43,8 @@ def build_router(lake: Lake, threads: Threads, version: str) -> Router[Target]:
     router: Router[Target] = Router()
     _add_operations(router, lake, threads)
     _add_objects(router, lake, threads)
+    router.add("POST", API_PREFIX + LOG_PATH, Target(AppendLog(lake, threads)))
+    router.add("GET", API_PREFIX + LOG_PATH, Target(ReadLog(lake, threads)))
     _add_probes(router, lake, threads)
     _add_documents(router, document(version))
     router.add("GET", "/", Target(RunsPage(lake, threads)))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import uvicorn
 
 from datlake_sdk.errors import ConfigError
-from datlake_server.http.app import create_app
+from datlake_server.http.app import App, create_app
 from datlake_server.http.hosts import SETTING, hosts_from
 from datlake_server.lake import Lake
 
@@ -48,8 +48,9 @@ def serve(
         lake = Lake.open(home)
         if allowed_hosts is None:
             allowed_hosts = hosts_from(os.environ.get(SETTING, ""))
+        app = create_app(lake, allowed_hosts=allowed_hosts)
         try:
-            _Server(_config(lake, log_level, allowed_hosts), url_of(listener), home).run(sockets=[listener])
+            _Server(app, log_level, url_of(listener), home).run(sockets=[listener])
         finally:
             lake.close()
 
@@ -63,8 +64,9 @@ def url_of(listener: socket.socket) -> str:
 class _Server(uvicorn.Server):
     """Says where it is once it answers, and ends with status 0 when it was asked to end."""
 
-    def __init__(self, config: uvicorn.Config, url: str, home: str) -> None:
-        super().__init__(config)
+    def __init__(self, app: App, log_level: str, url: str, home: str) -> None:
+        super().__init__(_config(app, log_level))
+        self._app = app
         self._url = url
         self._home = home
 
@@ -73,6 +75,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         print(f"datlake: serving {self._home} at {self._url}", flush=True)  # noqa: T201 -- this is what it is for
         print(f"now type: export DATLAKE_API_URL={self._url}", flush=True)  # noqa: T201
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's; logs that are followed would hold it up as long as it waits for anybody."""
+        self._app.wind_up()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -89,9 +96,9 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _config(lake: Lake, log_level: str, allowed_hosts: Sequence[str]) -> uvicorn.Config:
+def _config(app: App, log_level: str) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(lake, allowed_hosts=allowed_hosts),
+        app,
         loop="auto",
         http=_protocol(),
         ws="none",

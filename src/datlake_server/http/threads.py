@@ -18,10 +18,15 @@ class Threads:
 
     def __init__(self, count: int = THREADS) -> None:
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="datlake-lake")
+        self.are_winding_up = False
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work()` returns, computed on a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def wind_up(self) -> None:
+        """Answers that would go on for long come to their end: the server stops."""
+        self.are_winding_up = True
 
     def close(self) -> None:
         """The threads end when their work does."""
