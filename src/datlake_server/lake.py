@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from datlake_sdk.errors import InvalidRequest, NotFound, ServerError
 from datlake_sdk.wire import codec
 from datlake_sdk.wire.ids import Name, ObjectName
 from datlake_sdk.wire.operations import CompleteRun
+from datlake_sdk.wire.processes import is_alive
 from datlake_server.caller import Caller
 from datlake_server.objects.files import ObjectFiles, Upload
 from datlake_server.places import refuse_network_file_system
 from datlake_server.run_logs import LogPlace, RunLogs
 from datlake_server.services import catalog, diff, events, graph, legacy, lineage, runs, snapshots
+from datlake_server.services.presence import Watch
 from datlake_server.services.registry import HANDLERS
 from datlake_server.store.sqlite import SqliteStore, now_us
 
@@ -47,15 +51,19 @@ class _ObjectPlace(Struct, frozen=True):
 class Lake:
     """Everything Datlake knows, in one folder. Safe to share between threads, and the folder between processes."""
 
-    def __init__(self, store: Store, files: ObjectFiles, logs: RunLogs) -> None:
+    def __init__(self, store: Store, files: ObjectFiles, logs: RunLogs, watch: Watch) -> None:
         """Composes a lake of its parts; `open` is what most want."""
+        self._watch = watch
         self._store = store
         self._files = files
         self._logs = logs
 
     @classmethod
-    def open(cls, home: str, *, clock: Callable[[], int] = now_us) -> Lake:
-        """The lake in the folder `home` (0700), made if need be. Raises `ServerError` saying why it cannot be."""
+    def open(cls, home: str, *, clock: Callable[[], int] = now_us, watch: Watch | None = None) -> Lake:
+        """The lake in the folder `home` (0700), made if need be. Raises `ServerError` saying why it cannot be.
+
+        Without a `watch` it is the lake of the processes of this host, which looks up whether those of runs live.
+        """
         home = os.path.abspath(os.path.expanduser(home))
         try:
             os.makedirs(home, mode=0o700, exist_ok=True)
@@ -65,7 +73,8 @@ class Lake:
         refuse_network_file_system(home)
         files = ObjectFiles(os.path.join(home, "objects"))
         store = SqliteStore(os.path.join(home, "lake.db"), clock)
-        lake = cls(store, files, RunLogs(store, files, os.path.join(home, "logs")))
+        logs = RunLogs(store, files, os.path.join(home, "logs"))
+        lake = cls(store, files, logs, watch or Watch(clock, time.monotonic, look_up=is_alive))
         files.sweep()
         return lake
 
@@ -76,6 +85,7 @@ class Lake:
         """
         op = codec.checked(op)
         service = HANDLERS[type(op)]
+        caller = replace(caller, presence=self._watch)
 
         def work(tx: Tx) -> A:
             return cast("A", service(tx, op, caller))

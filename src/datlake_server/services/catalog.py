@@ -77,13 +77,13 @@ def list_namespaces(tx: Tx, op: ListNamespaces, caller: Caller) -> Page[Namespac
 def list_jobs(tx: Tx, op: ListJobs, caller: Caller) -> Page[Job]:
     """The jobs of the namespace, by name."""
     rows = tx.all(JobRow, "jobs.page", namespace=op.namespace, after=name_after(op.cursor), limit=op.limit)
-    return page(_jobs(tx, rows), op.limit, (rows[-1].name if rows else "",))
+    return page(_jobs(tx, rows, caller), op.limit, (rows[-1].name if rows else "",))
 
 
 @handles(GetJob)
 def get_job(tx: Tx, op: GetJob, caller: Caller) -> Job:
     """The job of that name."""
-    return _jobs(tx, [job_row(tx, op.namespace, op.job_name)])[0]
+    return _jobs(tx, [job_row(tx, op.namespace, op.job_name)], caller)[0]
 
 
 @handles(UpdateJob)
@@ -92,7 +92,7 @@ def update_job(tx: Tx, op: UpdateJob, caller: Caller) -> Job:
     row = job_row(tx, op.namespace, op.job_name)
     owner, description = _kept(op.owner, row.owner), _kept(op.description, row.description)
     tx.do("jobs.update", job_id=row.job_id, owner=owner, description=description)
-    return _jobs(tx, [job_row(tx, op.namespace, op.job_name)])[0]
+    return _jobs(tx, [job_row(tx, op.namespace, op.job_name)], caller)[0]
 
 
 @handles(ListTables)
@@ -186,9 +186,9 @@ def object_of(row: ObjectRow) -> LakeObject:
     )
 
 
-def _jobs(tx: Tx, rows: list[JobRow]) -> list[Job]:
+def _jobs(tx: Tx, rows: list[JobRow], caller: Caller) -> list[Job]:
     latest = [tx.one(_RunId, "jobs.latest_run", job_id=row.job_id) for row in rows]
-    runs = {run.run_id: run for run in runs_of(tx, [item.run_id for item in latest if item])}
+    runs = {run.run_id: run for run in runs_of(tx, [item.run_id for item in latest if item], caller)}
     return [
         Job(
             job_name=row.name,

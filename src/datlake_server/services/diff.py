@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 @handles(DiffRuns)
 def diff_runs(tx: Tx, op: DiffRuns, caller: Caller) -> RunDiff:
     """All facts in which the two runs differ, by path; nothing that is the same."""
-    left = run_of(tx, run_row(tx, op.run_id, op.namespace).run_id)
-    right = run_of(tx, run_row(tx, op.other, op.namespace).run_id)
+    left = run_of(tx, run_row(tx, op.run_id, op.namespace).run_id, caller)
+    right = run_of(tx, run_row(tx, op.other, op.namespace).run_id, caller)
     facts_left, facts_right = _facts(tx, left), _facts(tx, right)
     paths = sorted(facts_left.keys() | facts_right.keys())
     return RunDiff(

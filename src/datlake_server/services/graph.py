@@ -32,7 +32,7 @@ _KIND_OF_LEVEL: Final = {"run": "run", "snapshot": "run", "table": "table", "job
 def lineage(tx: Tx, op: Lineage, caller: Caller) -> Graph:
     """The graph around the named root."""
     level_name = op.level or _KIND_OF_LEVEL[op.kind]
-    level: Level = TableLevel(tx, op.as_of) if level_name == "table" else RunLevel(tx, op.as_of)
+    level: Level = TableLevel(tx, op.as_of) if level_name == "table" else RunLevel(tx, op.as_of, caller)
     walk = Walk(level, op.max_nodes)
     via, place = _root(tx, op, level_name, caller)
     root = walk.begin_via(via) if via is not None else walk.begin_place(place)

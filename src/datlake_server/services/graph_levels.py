@@ -15,6 +15,7 @@ from datlake_sdk.wire.models import GraphNode
 from datlake_sdk.wire.times import micros
 from datlake_server.services.lineage import NOTHING, RUN_HUB
 from datlake_server.services.pages import END_OF_TIME
+from datlake_server.services.presence import state_of
 from datlake_server.services.records import RunRow, SnapshotRow, json_text
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from datlake_sdk.wire.models import Direction
+    from datlake_server.caller import Caller
     from datlake_server.store.base import Tx
 
 # One answer of the database holds no more than this; a graph that needed more says that it is truncated.
@@ -196,9 +198,10 @@ class TableLevel:
 class RunLevel:
     """Snapshots via runs; data without a snapshot is its table."""
 
-    def __init__(self, tx: Tx, as_of: datetime | None) -> None:
+    def __init__(self, tx: Tx, as_of: datetime | None, caller: Caller) -> None:
         """Walks what was known at `as_of`, or now."""
         self._tx = tx
+        self._caller = caller
         self.is_cut = False
         self._as_of = END_OF_TIME if as_of is None else micros(as_of)
 
@@ -251,7 +254,7 @@ class RunLevel:
                 namespace=row.namespace,
                 name=row.job_name,
                 run_id=row.run_id,
-                state=row.state_at(self._tx.now),
+                state=state_of(self._tx, row, self._caller),
                 hidden_upstream=hidden.get((key, "up"), 0),
                 hidden_downstream=hidden.get((key, "down"), 0),
             )

@@ -11,8 +11,10 @@ from msgspec import Struct
 from datlake_sdk.errors import NotFound
 from datlake_sdk.wire.models import Artifact, Ending, Field, Run, RunData, RunError, RunState, Schema, Snapshot
 from datlake_sdk.wire.times import moment
+from datlake_server.services.presence import Life, state_of
 
 if TYPE_CHECKING:
+    from datlake_server.caller import Caller
     from datlake_server.store.base import Tx
 
 
@@ -27,25 +29,17 @@ class JobRow(Struct, frozen=True):
     description: str | None
 
 
-class RunRow(Struct, frozen=True, kw_only=True):
+class RunRow(Life, frozen=True, kw_only=True):
     """A run as it is stored, without what hangs on it."""
 
     run_id: str
     job_id: int
     job_name: str
     namespace: str
-    state: RunState = "running"
     started_at: int
     ended_at: int | None = None
-    last_seen_at: int
-    lost_after_us: int | None = None
     parent_run_id: str | None = None
     error: str | None = None
-
-    def state_at(self, now: int) -> RunState:
-        """The state as it is shown: `lost` is presumed, never stored, and any sign of life ends it."""
-        silent = self.lost_after_us is not None and now - self.last_seen_at > self.lost_after_us
-        return "lost" if self.state == "running" and silent else self.state
 
 
 class SnapshotRow(Struct, frozen=True):
@@ -135,12 +129,12 @@ def owned(row: RunRow | None, run_id: str, namespace: str, job_name: str | None 
     return row
 
 
-def run_of(tx: Tx, run_id: str) -> Run:
+def run_of(tx: Tx, run_id: str, caller: Caller) -> Run:
     """The run of an id that is known to exist, whole."""
-    return runs_of(tx, [run_id])[0]
+    return runs_of(tx, [run_id], caller)[0]
 
 
-def runs_of(tx: Tx, run_ids: list[str]) -> list[Run]:
+def runs_of(tx: Tx, run_ids: list[str], caller: Caller) -> list[Run]:
     """The runs of these ids, whole, in the order given; a handful of statements however many they are."""
     wanted = msgspec.json.encode(run_ids).decode()
     rows = {row.run_id: row for row in tx.all(RunRow, "runs.many", run_ids=wanted)}
@@ -149,9 +143,16 @@ def runs_of(tx: Tx, run_ids: list[str]) -> list[Run]:
     artifacts = _by_run(tx.all(_ArtifactRow, "runs.artifacts", run_ids=wanted))
     endings = _by_run(tx.all(_EndingRow, "runs.endings", run_ids=wanted))
     return [
-        _run(rows[key], tx.now, facets=facets[key], data=data[key], artifacts=artifacts[key], endings=endings[key])
+        _run(
+            row,
+            state_of(tx, row, caller),
+            facets=facets[key],
+            data=data[key],
+            artifacts=artifacts[key],
+            endings=endings[key],
+        )
         for key in run_ids
-        if key in rows
+        if (row := rows.get(key)) is not None
     ]
 
 
@@ -196,7 +197,7 @@ def _by_run(rows: list[H]) -> defaultdict[str, list[H]]:
 
 def _run(
     row: RunRow,
-    now: int,
+    state: RunState,
     *,
     facets: list[_FacetRow],
     data: list[_DataRow],
@@ -207,7 +208,7 @@ def _run(
         run_id=row.run_id,
         job_name=row.job_name,
         namespace=row.namespace,
-        state=row.state_at(now),
+        state=state,
         started_at=moment(row.started_at),
         ended_at=None if row.ended_at is None else moment(row.ended_at),
         last_seen_at=moment(row.last_seen_at),

@@ -7,35 +7,41 @@ start and the earliest ending are shown, inputs and outputs are sets, and an ope
 from __future__ import annotations
 
 from hashlib import sha256
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import asdict, replace
 
 from datlake_sdk.errors import Conflict
 from datlake_sdk.wire.ids import derived_id, new_id
-from datlake_sdk.wire.models import Run, RunState
+from datlake_sdk.wire.models import Page, Run, RunState
 from datlake_sdk.wire.operations import AddInputs, AddOutputs, CompleteRun, DescribeRun, GetRun, ListRuns, StartRun
 from datlake_sdk.wire.times import micros
-from datlake_server.services import legacy, lineage
-from datlake_server.services.pages import END_OF_TIME, moment_before, page
+from datlake_server.services import legacy, lineage, presence
+from datlake_server.services.pages import END_OF_TIME, cursor_from, moment_before, page
+from datlake_server.services.presence import Life
 from datlake_server.services.records import RunRow, json_text, run_of, run_row, runs_of
 from datlake_server.services.registry import handles
-from datlake_server.services.stubs import at_most_now, ensured_run, job_row
+from datlake_server.services.stubs import Told, at_most_now, ensured_run, job_row
 from datlake_server.store.base import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from datlake_sdk.wire.models import Page
     from datlake_server.caller import Caller
-    from datlake_server.store.base import Tx
+    from datlake_server.store.base import Tx, Value
 
-# Ten missed heartbeats, and never less than ten minutes: a busy host is late, not dead.
-LOST_AFTER_BEATS = 10
-LOST_AFTER_LEAST_US = 600_000_000
+# So many runs without an end are looked at for one page of a list; a page may be short of what it could hold, then.
+LOOKED_AT = 1000
 
 
 class _RunPlace(msgspec.Struct, frozen=True):
+    run_id: str
+    started_at: int
+
+
+class _Unended(Life, frozen=True, kw_only=True):
     run_id: str
     started_at: int
 
@@ -45,13 +51,17 @@ def start_run(tx: Tx, op: StartRun, caller: Caller) -> Run:
     """Starts the run, or merges into the one that has this id."""
     run_id = op.run_id or (derived_id("run", op.namespace, op.job_name, caller.key) if caller.key else new_id())
     started = at_most_now(tx, op.started_at)
-    row = ensured_run(tx, op.namespace, op.job_name, run_id, started)
-    lost_after_us = _lost_after_us(op.heartbeat_interval_s)
-    parent_run_id = op.parent_run_id.lower() if op.parent_run_id else None
-    if lost_after_us is not None or parent_run_id is not None:
-        tx.do("runs.merge_start", run_id=row.run_id, lost_after_us=lost_after_us, parent_run_id=parent_run_id)
+    told = Told(
+        lost_after_us=presence.lost_after_us(op.heartbeat_interval_s),
+        parent_run_id=op.parent_run_id.lower() if op.parent_run_id else None,
+        process=presence.processes_text(op.process),
+    )
+    row = ensured_run(tx, op.namespace, op.job_name, run_id, started, told=told)
+    if (row.lost_after_us, row.parent_run_id, row.process) != (told.lost_after_us, told.parent_run_id, told.process):
+        joined = presence.joined(row.process, told.process)
+        tx.do("runs.merge_start", run_id=row.run_id, **asdict(replace(told, process=joined)))
     _describe(tx, row, started, op.metadata, op.environment)
-    return run_of(tx, row.run_id)
+    return run_of(tx, row.run_id, caller)
 
 
 @handles(DescribeRun)
@@ -60,7 +70,7 @@ def describe_run(tx: Tx, op: DescribeRun, caller: Caller) -> Run:
     at = at_most_now(tx, op.described_at)
     row = ensured_run(tx, op.namespace, op.job_name, op.run_id, at)
     _describe(tx, row, at, op.metadata, op.environment)
-    return run_of(tx, row.run_id)
+    return run_of(tx, row.run_id, caller)
 
 
 @handles(CompleteRun)
@@ -84,7 +94,7 @@ def complete_run(tx: Tx, op: CompleteRun, caller: Caller) -> Run:
             sha256=artifact.sha256,
         )
     legacy.record_data(tx, row, op.metadata, stated)
-    run = run_of(tx, row.run_id)
+    run = run_of(tx, row.run_id, caller)
     if run.state != outcome:
         message = f"run {run.run_id} already ended as {run.state}; that it {outcome} was recorded beside it"
         raise Recorded(Conflict(message, code="run_already_ended", run_id=run.run_id))
@@ -94,19 +104,19 @@ def complete_run(tx: Tx, op: CompleteRun, caller: Caller) -> Run:
 @handles(AddInputs)
 def add_inputs(tx: Tx, op: AddInputs, caller: Caller) -> Run:
     """Records what the run reads; a table without a version is pinned to its newest snapshot."""
-    return _add(tx, op, "input")
+    return _add(tx, op, "input", caller)
 
 
 @handles(AddOutputs)
 def add_outputs(tx: Tx, op: AddOutputs, caller: Caller) -> Run:
     """Records what the run writes."""
-    return _add(tx, op, "output")
+    return _add(tx, op, "output", caller)
 
 
 @handles(GetRun)
 def get_run(tx: Tx, op: GetRun, caller: Caller) -> Run:
     """The run of that id."""
-    return run_of(tx, run_row(tx, op.run_id, op.namespace, op.job_name).run_id)
+    return run_of(tx, run_row(tx, op.run_id, op.namespace, op.job_name).run_id, caller)
 
 
 @handles(ListRuns)
@@ -114,8 +124,10 @@ def list_runs(tx: Tx, op: ListRuns, caller: Caller) -> Page[Run]:
     """Runs by their start, the latest first."""
     if op.job_name is not None:
         job_row(tx, op.namespace, op.job_name)
-    places = tx.all(_RunPlace, _list_statement(op), **_list_values(tx, op))
-    runs = runs_of(tx, [place.run_id for place in places])
+    if op.state in {"lost", "running"}:
+        return _unended(tx, op, caller)
+    places = tx.all(_RunPlace, _list_statement(op), **_list_values(op))
+    runs = runs_of(tx, [place.run_id for place in places], caller)
     last = places[-1] if places else _RunPlace("", 0)
     return page(runs, op.limit, (last.started_at, last.run_id))
 
@@ -132,12 +144,12 @@ def _end(tx: Tx, row: RunRow, outcome: RunState, ended_at: int, op: CompleteRun)
     tx.do("runs.show_ending", run_id=row.run_id)
 
 
-def _add(tx: Tx, op: AddInputs | AddOutputs, role: lineage.Role) -> Run:
+def _add(tx: Tx, op: AddInputs | AddOutputs, role: lineage.Role, caller: Caller) -> Run:
     at = at_most_now(tx, op.added_at)
     row = ensured_run(tx, op.namespace, op.job_name, op.run_id, at)
     places = [lineage.place_of(tx, item, op.namespace, role) for item in op.items]
     lineage.record(tx, row, role, places, at)
-    return run_of(tx, row.run_id)
+    return run_of(tx, row.run_id, caller)
 
 
 def _describe(tx: Tx, row: RunRow, at: int, metadata: Mapping[str, object], environment: Mapping[str, object]) -> None:
@@ -150,10 +162,16 @@ def _describe(tx: Tx, row: RunRow, at: int, metadata: Mapping[str, object], envi
         tx.do("runs.put_facets", run_id=row.run_id, at=at, facets=json_text(facets))
 
 
-def _lost_after_us(interval_s: float | None) -> int | None:
-    if not interval_s:
-        return None
-    return max(LOST_AFTER_LEAST_US, int(interval_s * LOST_AFTER_BEATS * 1_000_000))
+def _unended(tx: Tx, op: ListRuns, caller: Caller) -> Page[Run]:
+    """The runs that show this state: the statement knows silence, processes are looked up here, one by one."""
+    sees = caller.presence.sees_processes
+    most = LOOKED_AT if sees else op.limit
+    values = _list_values(op) | presence.silence(tx, caller)
+    rows = tx.all(_Unended, "runs.page_unended", **values | {"sees": int(sees), "limit": most})
+    found = list(islice((row for row in rows if presence.state_of(tx, row, caller) == op.state), op.limit))
+    last = found[-1] if len(found) == op.limit else rows[-1] if len(rows) == most else None
+    cursor = None if last is None else cursor_from(last.started_at, last.run_id)
+    return Page(items=runs_of(tx, [row.run_id for row in found], caller), next_cursor=cursor)
 
 
 def _list_statement(op: ListRuns) -> str:
@@ -162,7 +180,7 @@ def _list_statement(op: ListRuns) -> str:
     return "runs.page_of_namespace" if op.job_name is None else "runs.page_of_job"
 
 
-def _list_values(tx: Tx, op: ListRuns) -> dict[str, str | int | float | None]:
+def _list_values(op: ListRuns) -> dict[str, Value]:
     before_at, before_id = moment_before(op.cursor)
     return {
         "namespace": op.namespace,
@@ -171,9 +189,8 @@ def _list_values(tx: Tx, op: ListRuns) -> dict[str, str | int | float | None]:
         "until": END_OF_TIME if op.until is None else micros(op.until),
         "before_at": before_at,
         "before_id": before_id,
-        "state": "running" if op.state == "lost" else op.state,
-        "lost": int(op.state == "lost") if op.state in {"lost", "running"} else None,
+        "state": op.state,
+        "lost": int(op.state == "lost"),
         "parent_run_id": op.parent_run_id.lower() if op.parent_run_id else None,
-        "now": tx.now,
         "limit": op.limit,
     }

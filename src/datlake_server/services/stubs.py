@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from datlake_sdk.errors import NotFound
 from datlake_sdk.wire.times import micros
@@ -19,10 +22,22 @@ def at_most_now(tx: Tx, stated: datetime | None) -> int:
     return tx.now if stated is None else min(micros(stated), tx.now)
 
 
-def ensured_run(tx: Tx, namespace: str, job_name: str, run_id: str, started: int) -> RunRow:
+class Told(Struct, frozen=True, kw_only=True):
+    """What a start tells of its run beside its name; a run that is made as a stub has none of it yet."""
+
+    lost_after_us: int | None = None
+    parent_run_id: str | None = None
+    process: str | None = None
+
+
+_NOTHING: Final = Told()
+
+
+def ensured_run(tx: Tx, namespace: str, job_name: str, run_id: str, started: int, *, told: Told = _NOTHING) -> RunRow:
     """The run, made as a stub if it is not known yet: operations may arrive in any order. Marks a sign of life.
 
-    The run started at the earliest `started` of all that was told of it, whatever was told first.
+    The run started at the earliest `started` of all that was told of it, whatever was told first. `told` is part of a
+    run that is made here, and not merged into one that is known.
     """
     run_id = run_id.lower()
     row = tx.one(RunRow, "runs.get", run_id=run_id)
@@ -31,7 +46,15 @@ def ensured_run(tx: Tx, namespace: str, job_name: str, run_id: str, started: int
         tx.do("runs.seen", run_id=run_id, now=tx.now, started_at=started)
         return row
     job = ensured_job(tx, namespace, job_name)
-    tx.do("runs.insert", run_id=run_id, job_id=job.job_id, namespace=namespace, started_at=started, now=tx.now)
+    tx.do(
+        "runs.insert",
+        run_id=run_id,
+        job_id=job.job_id,
+        namespace=namespace,
+        started_at=started,
+        now=tx.now,
+        **asdict(told),
+    )
     return RunRow(
         run_id=run_id,
         job_id=job.job_id,
@@ -39,6 +62,7 @@ def ensured_run(tx: Tx, namespace: str, job_name: str, run_id: str, started: int
         namespace=namespace,
         started_at=started,
         last_seen_at=tx.now,
+        **asdict(told),
     )
 
 

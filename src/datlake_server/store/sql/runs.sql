@@ -1,16 +1,17 @@
 -- name: runs.get
 SELECT r.run_id, r.job_id, j.name AS job_name, r.namespace, r.state, r.started_at, r.ended_at, r.last_seen_at,
-       r.lost_after_us, r.parent_run_id, r.error
+       r.lost_after_us, r.process, r.parent_run_id, r.error
 FROM runs r JOIN jobs j ON j.job_id = r.job_id
 WHERE r.run_id = :run_id;
 
 -- name: runs.insert
-INSERT INTO runs (run_id, job_id, namespace, state, started_at, last_seen_at)
-VALUES (:run_id, :job_id, :namespace, 'running', :started_at, :now);
+INSERT INTO runs (run_id, job_id, namespace, state, started_at, last_seen_at, lost_after_us, parent_run_id, process)
+VALUES (:run_id, :job_id, :namespace, 'running', :started_at, :now, :lost_after_us, :parent_run_id, :process);
 
 -- name: runs.merge_start
 UPDATE runs SET lost_after_us = coalesce(max(lost_after_us, :lost_after_us), lost_after_us, :lost_after_us),
-                parent_run_id = coalesce(min(parent_run_id, :parent_run_id), parent_run_id, :parent_run_id)
+                parent_run_id = coalesce(min(parent_run_id, :parent_run_id), parent_run_id, :parent_run_id),
+                process = :process
 WHERE run_id = :run_id;
 
 -- name: runs.seen
@@ -62,7 +63,7 @@ WHERE d.run_id IN (SELECT value FROM json_each(:run_ids)) ORDER BY d.run_id, d.a
 
 -- name: runs.many
 SELECT r.run_id, r.job_id, j.name AS job_name, r.namespace, r.state, r.started_at, r.ended_at, r.last_seen_at,
-       r.lost_after_us, r.parent_run_id, r.error
+       r.lost_after_us, r.process, r.parent_run_id, r.error
 FROM runs r JOIN jobs j ON j.job_id = r.job_id
 WHERE r.run_id IN (SELECT value FROM json_each(:run_ids));
 
@@ -83,7 +84,17 @@ SELECT run_id, started_at FROM runs
 WHERE namespace = :namespace AND started_at >= :since AND started_at < :until
   AND (started_at, run_id) < (:before_at, :before_id)
   AND (:state IS NULL OR state = :state)
-  AND (:lost IS NULL OR :lost = coalesce(last_seen_at + lost_after_us < :now, 0))
+  AND (:parent_run_id IS NULL OR parent_run_id = :parent_run_id)
+  AND (:job_name IS NULL OR job_id = (SELECT job_id FROM jobs WHERE namespace = :namespace AND name = :job_name))
+ORDER BY started_at DESC, run_id DESC LIMIT :limit;
+
+-- name: runs.page_unended
+SELECT run_id, started_at, last_seen_at, lost_after_us, process FROM runs
+WHERE namespace = :namespace AND state = 'running' AND started_at >= :since AND started_at < :until
+  AND (started_at, run_id) < (:before_at, :before_id)
+  AND (:sees AND process IS NOT NULL OR :lost = coalesce(
+      max(lost_after_us, :least_us) < :now - CASE WHEN last_seen_at > :to_come THEN :instead
+                                                  ELSE max(last_seen_at, :listening) END, 0))
   AND (:parent_run_id IS NULL OR parent_run_id = :parent_run_id)
   AND (:job_name IS NULL OR job_id = (SELECT job_id FROM jobs WHERE namespace = :namespace AND name = :job_name))
 ORDER BY started_at DESC, run_id DESC LIMIT :limit;
