@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ import pytest
 
 from datlake_sdk import DatlakeClient, DatlakeError, NotFound, ServerError
 from tests.faults.mounts import small_disk
+from tests.faults.objects import payload, wrongs
 from tests.faults.oracle import eventually, passes_afresh
 from tests.faults.proxy import Fault, FaultProxy
 from tests.faults.rounds import IS_LONG, dice, keep, none_of, rounds
@@ -31,26 +31,6 @@ from datlake_sdk import DatlakeClient
 DatlakeClient(sys.argv[1], timeout=20).put_object("b", sys.argv[2], sys.argv[3])
 print("acknowledged", flush=True)
 """
-
-
-def payload(path: Path, chance: random.Random, size_bytes: int) -> str:
-    """The sha256 of the random bytes that the file now holds."""
-    path.write_bytes(data := chance.randbytes(size_bytes))
-    return hashlib.sha256(data).hexdigest()
-
-
-def wrongs(client: DatlakeClient, expected: dict[str, str], acked: set[str]) -> list[str]:
-    """What is wrong with the bucket: objects in part, changed, unheard of, or acknowledged and not there."""
-    seen = {stored.object: stored.sha256 for stored in client.list_objects("b", limit=1000)}
-    found = [f"{name} acknowledged and not there" for name in acked - seen.keys()]
-    found += [f"{name} unheard of" for name in seen.keys() - expected.keys()]
-    for name in seen.keys() & expected.keys():
-        digest = hashlib.sha256()
-        for piece in client.read_object(f"datlake://b/{name}"):
-            digest.update(piece)
-        if not expected[name] == seen[name] == digest.hexdigest():
-            found.append(f"{name} is not what was sent")
-    return found
 
 
 def kept(row: str, title: str, found: list[str], told: str) -> None:
