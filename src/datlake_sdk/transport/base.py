@@ -9,7 +9,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from datlake_sdk.wire.models import LakeObject
+    from datlake_sdk.wire.models import LakeObject, LogState
     from datlake_sdk.wire.operations import Op
 
 T = TypeVar("T")
@@ -37,6 +37,28 @@ class Transport(Protocol):
 
     def download(self, namespace: str, bucket: str, object_name: str, options: CallOptions) -> Iterator[bytes]:
         """The object's bytes in pieces; its digest is checked at the end. Nothing is sent before the first `next`."""
+        ...
+
+    def append_log(
+        self,
+        namespace: str,
+        run_id: str,
+        offset: int,
+        data: bytes,
+        options: CallOptions,
+        *,
+        job_name: str | None = None,
+    ) -> LogState:
+        """How far the run's log has grown once `data` is in it from `offset` on; sent again, it is there once.
+
+        A run that nothing is known of is made where `job_name` says whose it is. At most 1 MiB at once.
+        """
+        ...
+
+    def read_log(
+        self, namespace: str, run_id: str, offset: int, limit_bytes: int, options: CallOptions
+    ) -> tuple[bytes, LogState]:
+        """At most `limit_bytes` (1 to 1 MiB) of the run's log from `offset`, and how far it has grown."""
         ...
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from io import FileIO
 
     from datlake_sdk.transport.base import CallOptions
-    from datlake_sdk.wire.models import LakeObject
+    from datlake_sdk.wire.models import LakeObject, LogState
     from datlake_sdk.wire.operations import Op
     from datlake_server.lake import Lake
 
@@ -64,6 +64,29 @@ class EmbeddedTransport:
         with open(path, "rb", buffering=0) as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
+
+    def append_log(
+        self,
+        namespace: str,
+        run_id: str,
+        offset: int,
+        data: bytes,
+        options: CallOptions,
+        *,
+        job_name: str | None = None,
+    ) -> LogState:
+        """How far the run's log has grown once `data` is in it and on the disk; a disk knows no timeout."""
+        from datlake_server.run_logs import LogPlace
+
+        del options
+        return self._open().append_log(LogPlace(namespace, run_id, offset, job_name), data)
+
+    def read_log(
+        self, namespace: str, run_id: str, offset: int, limit_bytes: int, options: CallOptions
+    ) -> tuple[bytes, LogState]:
+        """At most `limit_bytes` of the run's log from `offset`, and how far it has grown."""
+        del options
+        return self._open().read_log(namespace, run_id, offset, limit_bytes)
 
     def close(self) -> None:
         """Lets go of the lake."""

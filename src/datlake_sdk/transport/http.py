@@ -15,12 +15,14 @@ from datlake_sdk import __version__
 from datlake_sdk.errors import ConfigError, DatlakeError, TransientNetworkError
 from datlake_sdk.transport.address import ServerAddress, proxy_for
 from datlake_sdk.transport.answers import ANSWER_LIMIT_BYTES, Received, refuse, value_from
+from datlake_sdk.transport.logs import log_target, part_from
 from datlake_sdk.transport.objects import Progress, Reader, download, upload
 from datlake_sdk.transport.retry import ONCE, FailedAttempt, Policy, chance, retried
 from datlake_sdk.transport.workers import Overdue, Workers
 from datlake_sdk.wire.codec import checked
 from datlake_sdk.wire.http import BODY_METHODS, object_target, request_from_operation
 from datlake_sdk.wire.ids import new_id
+from datlake_sdk.wire.models import LogState
 from datlake_sdk.wire.operations import answer_type
 
 if TYPE_CHECKING:
@@ -53,8 +55,6 @@ class HttpTransport:
 
     def call(self, op: Op[T], options: CallOptions) -> T:
         """What the server answers to `op`, within `options.timeout_s` in all. Raises the errors of the public tree."""
-        _load()  # before the clock starts: to load a library is no silence of the server's
-        end_s = time.monotonic() + options.timeout_s
         # As the embedded lake: what it refuses is refused here, before an empty name could make another address.
         request = request_from_operation(checked(op))
         headers = self._headers(options)
@@ -64,14 +64,7 @@ class HttpTransport:
 
         ask = _Ask(request.method, request.target, headers, request.body)
 
-        def attempt() -> T:
-            received = self._wire.exchange(ask, end_s)
-            return value_from(received, answer_type(type(op)))
-
-        def work() -> T:
-            return self._retried(attempt, options, lambda: end_s - time.monotonic())
-
-        return self.guarded(partial(self.workers.run, work, options.timeout_s), options, headers, op)
+        return self._asked(ask, options, lambda received: value_from(received, answer_type(type(op))), op)
 
     def upload(self, namespace: str, bucket: str, object_name: str, path: str, options: CallOptions) -> LakeObject:
         """The object that the file at `path` became: as many bytes as it had when this began, checked by digest."""
@@ -106,11 +99,48 @@ class HttpTransport:
         policy = self._policy if options.retries else ONCE
         return download(self._address.url(target), opened, threads, policy)
 
+    def append_log(
+        self,
+        namespace: str,
+        run_id: str,
+        offset: int,
+        data: bytes,
+        options: CallOptions,
+        *,
+        job_name: str | None = None,
+    ) -> LogState:
+        """How far the run's log has grown once `data` is in it from `offset` on; sent again, it is there once."""
+        target = log_target(run_id, namespace, offset=offset, job_name=job_name)
+        headers = self._headers(options) | {"Content-Type": "text/plain; charset=utf-8"}
+        ask = _Ask("POST", target, headers, data)
+        return self._asked(ask, options, lambda received: value_from(received, LogState))
+
+    def read_log(
+        self, namespace: str, run_id: str, offset: int, limit_bytes: int, options: CallOptions
+    ) -> tuple[bytes, LogState]:
+        """At most `limit_bytes` of the run's log from `offset`, and how far it has grown."""
+        target = log_target(run_id, namespace, offset=offset, limit=limit_bytes)
+        headers = self._headers(options) | {"Accept": "text/plain, application/problem+json"}
+        return self._asked(_Ask("GET", target, headers, None), options, lambda received: part_from(received, run_id))
+
     def close(self) -> None:
         """Connections and threads are let go; a call after this connects again."""
         self.workers.close()
         self.workers = Workers()
         self._wire.close()
+
+    def _asked(self, ask: _Ask, options: CallOptions, read: Callable[[Received], T], op: Op[T] | None = None) -> T:
+        """What `read` makes of the server's answer, within `options.timeout_s` in all."""
+        _load()  # before the clock starts: to load a library is no silence of the server's
+        end_s = time.monotonic() + options.timeout_s
+
+        def attempt() -> T:
+            return read(self._wire.exchange(ask, end_s))
+
+        def work() -> T:
+            return self._retried(attempt, options, lambda: end_s - time.monotonic())
+
+        return self.guarded(partial(self.workers.run, work, options.timeout_s), options, ask.headers, op)
 
     def _retried(self, attempt: Callable[[], T], options: CallOptions, left_s: Callable[[], float]) -> T:
         policy = self._policy if options.retries else ONCE
