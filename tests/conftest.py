@@ -19,6 +19,7 @@ def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("DATLAKE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DATLAKE_HOME", str(tmp_path / "lake"))
+    monkeypatch.setenv("DATLAKE_OUTBOX_DIR", str(tmp_path / "outbox"))
 
 
 @pytest.fixture(scope="session")

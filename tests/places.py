@@ -34,7 +34,8 @@ class Place(NamedTuple):
         """The environment of a child process whose jobs go to this lake."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("DATLAKE_")}
         key = "DATLAKE_API_URL" if self.address.startswith("http") else "DATLAKE_HOME"
-        return clean | {key: self.address, "DATLAKE_NAMESPACE": self.namespace} | more
+        outbox = os.environ.get("DATLAKE_OUTBOX_DIR", str(self.home / "outbox"))
+        return clean | {key: self.address, "DATLAKE_NAMESPACE": self.namespace, "DATLAKE_OUTBOX_DIR": outbox} | more
 
     def run(self, source: str, **more: str) -> subprocess.CompletedProcess[str]:
         """A Python program that has ended, with what it printed."""

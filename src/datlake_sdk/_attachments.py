@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 import msgspec
 
 from datlake_sdk._identity import fitting
-from datlake_sdk.errors import DatlakeError, TransientNetworkError
+from datlake_sdk._outbox.parcels import UploadParcel
+from datlake_sdk.errors import AuthError, DatlakeError, ServerError, TransientNetworkError
 from datlake_sdk.jsonable import jsonable
-from datlake_sdk.wire.ids import artifact_key
+from datlake_sdk.wire.ids import artifact_key, object_uri
 from datlake_sdk.wire.models import Artifact
 
 if TYPE_CHECKING:
@@ -70,21 +71,43 @@ class Attachments:
             self._recorder.warn(f"figure {name!r} was not kept: {error}")
 
     def upload(self, bucket: Bucket, log: Attachment | None, patience_s: float, *, reachable: bool) -> list[Artifact]:
-        """The artifacts of what could be uploaded, the log first. Temporary files are removed either way."""
+        """The artifacts of what could be uploaded or is kept for later, the log first; temporary files are removed."""
         found: list[Artifact] = []
         for each in [log, *self._items] if log else self._items:
             try:
                 if reachable:
                     found.append(_upload(bucket, each, patience_s))
                 else:
-                    self._recorder.warn(f"{each.type} {each.name!r} was not uploaded: the lake is away")
+                    found.extend(self._kept(bucket, each))
+            except (TransientNetworkError, ServerError, AuthError) as error:
+                reachable = False  # else each of them would wait as long
+                self._recorder.missed(error)
+                found.extend(self._kept(bucket, each))
             except (DatlakeError, OSError) as error:
                 reason = error.message if isinstance(error, DatlakeError) else (error.strerror or str(error))
                 self._recorder.warn(f"{each.type} {each.name!r} was not uploaded: {reason}")
-                reachable = not isinstance(error, TransientNetworkError)  # else each of them would wait as long
             finally:
                 each.remove_ours()
         return found
+
+    def _kept(self, bucket: Bucket, item: Attachment) -> list[Artifact]:
+        """The artifact that the file will be, its bytes in the outbox; none where it does not fit."""
+        parcel = UploadParcel(
+            namespace=bucket.namespace,
+            bucket=bucket.name,
+            object_name=item.key,
+            spool="",
+            size_bytes=0,
+            sha256="",
+            run_id=self._run_id,
+            is_log=item.type == "log",
+        )
+        kept = self._recorder.keep_file(parcel, item.path)
+        if kept is None:
+            self._recorder.warn(f"{item.type} {item.name!r} was not uploaded, and the outbox could not keep it")
+            return []
+        uri = object_uri(bucket.name, item.key)
+        return [Artifact(type=item.type, uri=uri, name=item.name, size_bytes=kept.size_bytes, sha256=kept.sha256)]
 
     def _free_name(self, name: str) -> str:
         """`name`, numbered where another attachment has it: `out.csv` of two folders are two files."""

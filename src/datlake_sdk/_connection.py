@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Literal, Self, TypedDict, TypeVar, Unpack
 
     from datlake_sdk import _calls as calls
+    from datlake_sdk._outbox.outbox import Outbox
     from datlake_sdk.paging import Paged
     from datlake_sdk.settings import Settings
     from datlake_sdk.transport.base import Transport
@@ -66,6 +67,7 @@ class Connection:
         ).settings
         self._given = transport
         self._made: Transport | None = None
+        self._outboxes: dict[None, Outbox] = {}
 
     @property
     def settings(self) -> Settings:
@@ -77,8 +79,23 @@ class Connection:
         """The server's address; null for an embedded lake."""
         return calls.server_address(self._settings)
 
+    @property
+    def outbox(self) -> Outbox:
+        """Where runs keep what cannot be delivered yet; makes nothing before it is used."""
+        if None not in self._outboxes:
+            from datlake_sdk._outbox.outbox import Outbox
+
+            # One only, also where two threads ask at once.
+            self._outboxes.setdefault(None, Outbox(self._settings, self._transport))
+        return self._outboxes[None]
+
     def close(self) -> None:
-        """Closes connections and files that this client opened; a transport that was passed in stays open."""
+        """Closes connections and files that this client opened; a transport that was passed in stays open.
+
+        What is not delivered yet stays on the disk, for the next process of this host.
+        """
+        if None in self._outboxes:
+            self._outboxes[None].close()
         made, self._made = self._made, None
         if made is not None:
             made.close()

@@ -1,42 +1,49 @@
 """How the operations of one run reach the lake without ever hurting the job.
 
-What may be late is sent once, waits at most 0.8 s and never raises; what could not be sent is kept in memory and sent
-when the run completes. Warnings are told once each, to the `datlake` logger and on the card.
+What may be late is sent once, waits at most 0.8 s and never raises; what could not be sent goes to the outbox, and so
+does all that follows it, until the courier has caught up. Warnings are told once each, to the `datlake` logger and on
+the card.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from datlake_sdk._telling import logger
 from datlake_sdk.errors import AuthError, DatlakeError, ServerError, TransientNetworkError
 
 if TYPE_CHECKING:
+    from datlake_sdk._outbox.outbox import Outbox
+    from datlake_sdk._outbox.parcels import UploadParcel
     from datlake_sdk.client import DatlakeClient
-    from datlake_sdk.wire.operations import Op
+    from datlake_sdk.wire.operations import LogEvent, Op
 
 A = TypeVar("A")
 
 DEFERRABLE_WAIT_S: Final = 0.8
 EXIT_PATIENCE_S: Final = 2.0
-# A job that registers more than this while its lake is away is told that the rest is not kept.
-BACKLOG_OPERATIONS: Final = 10_000
+# What earlier processes of this host left is waited for as well, but it is not this job's own.
+EXIT_CHORES_S: Final = 2.0
 
 
 class Recorder:
-    """Sends a run's operations in order and remembers what could not be sent."""
+    """Sends a run's operations in order; what cannot be sent now is the outbox's."""
 
     def __init__(self, client: DatlakeClient, run_id: str) -> None:
         """Records through `client`; nothing is sent yet."""
         self._client = client
         self._run_id = run_id
-        self._backlog: list[Op[object]] = []
         self._told: set[str] = set()
         self.warnings: list[str] = []
         self.away: str | None = None
-        self.dropped = 0
+        self.deferred = 0
         # A lake that has answered this run is slow at worst, not absent: what is better with an answer may wait for it.
         self.is_answered = False
+
+    @property
+    def outbox(self) -> Outbox:
+        """Where this run's operations wait."""
+        return self._client.outbox
 
     @property
     def wait_s(self) -> float:
@@ -50,59 +57,102 @@ class Recorder:
 
     @property
     def is_behind(self) -> bool:
-        """True while something waits to be sent."""
-        return bool(self._backlog or self.dropped)
+        """True while something of this run waits, or the host knows that the lake is away: nobody waits for it then."""
+        return not self.raises and (self.outbox.holds(self._run_id) or self._is_known_away())
 
-    def offer(self, op: Op[A]) -> A | None:
-        """What `op` answers, or null: then it was refused and told, or waits for the end of the run."""
-        if self._backlog:
+    def offer(self, op: Op[A], wait_s: float | None = None) -> A | None:
+        """What `op` answers, or null: then it was refused and told, or waits in the outbox."""
+        if self.is_behind:
             self.keep(op)
             return None
         try:
-            return self.send_once(op)
+            return self.send_once(op, wait_s)
         except (TransientNetworkError, ServerError, AuthError) as error:
             self.postpone(op, error)
         except DatlakeError as error:
             self.refused(op, error)
         return None
 
-    def send_once(self, op: Op[A]) -> A:
-        """What `op` answers, from one attempt that waits `wait_s`. Raises what the lake or the road to it says."""
-        answer = self._client.call(op, timeout=self.wait_s, retries=self.raises)
+    def send_once(self, op: Op[A], wait_s: float | None = None) -> A:
+        """What `op` answers, from one attempt that waits `wait_s`. Raises what the lake or the road to it says.
+
+        What breaks the wait off (Ctrl-C) leaves `op` in the outbox: nobody knows whether it arrived, and twice is once.
+        """
+        try:
+            answer = self._client.call(op, timeout=wait_s or self.wait_s, retries=self.raises)
+        except DatlakeError:
+            raise
+        except BaseException:
+            if not self.raises:
+                self.keep(op)
+            raise
         self.is_answered = True
+        self.outbox.breaker.succeeded()
         return answer
 
+    @property
+    def is_kept(self) -> bool:
+        """True where all that waits is on the disk."""
+        return not self.raises and self.outbox.trouble is None
+
     def postpone(self, op: Op[A], error: DatlakeError) -> None:
-        """Keeps `op` for the end of the run; raises `error` where the user asked for that."""
-        if self.raises:
-            raise error
-        if self.away is None:
-            self.warn(f"the lake cannot be reached, the job goes on: {error.message}")
-        self.away = error.message
+        """Keeps `op` for later; raises `error` where the user asked for that."""
+        self.missed(error)
         self.keep(op)
 
-    def keep(self, op: Op[A]) -> None:
-        """Puts `op` behind what waits already."""
-        if len(self._backlog) >= BACKLOG_OPERATIONS:
-            self.dropped += 1
-            self.warn(f"more than {BACKLOG_OPERATIONS:,} operations wait for the lake; what comes now is not recorded")
-            return
-        self._backlog.append(op)
+    def keep(self, what: Op[A] | UploadParcel) -> None:
+        """Puts `what` into the outbox, behind what waits already."""
+        self.deferred += 1
+        kept = self.outbox.keep(what)
+        if kept == "lost":
+            self.warn(f"{type(what).__name__} is not recorded: no disk takes it ({self.outbox.trouble})")
+        elif kept == "memory":
+            self.warn(f"the outbox cannot be written ({self.outbox.trouble}); what waits is kept in memory only")
+
+    def keep_file(self, what: UploadParcel, path: str) -> UploadParcel | None:
+        """What was kept of a file that could not be uploaded, null where the outbox has no room for it."""
+        if self.raises:
+            return None
+        self.deferred += 1
+        return self.outbox.keep_file(what, path)
+
+    def missed(self, error: DatlakeError) -> None:
+        """Notes that the lake is away; raises `error` where the user asked for that."""
+        if self.raises:
+            raise error
+        if isinstance(error, TransientNetworkError):
+            self.outbox.breaker.failed()
+        if self.away is None:
+            self._tell_away(error)
+        self.away = error.message
+
+    def post(self, event: LogEvent) -> None:
+        """Puts an event into the outbox, which sends it at once. Never waits for a lake."""
+        self.outbox.post(event)
 
     def catch_up(self) -> bool:
-        """True once everything that waited is sent; stops at the first that still cannot be."""
-        while self._backlog:
-            op = self._backlog[0]
-            try:
-                self._client.call(op, timeout=EXIT_PATIENCE_S, retries=False)
-            except (TransientNetworkError, ServerError, AuthError) as error:
-                self.away = error.message
-                return False
-            except DatlakeError as error:
-                self.refused(op, error)
-            self._backlog.pop(0)
+        """True once all that waited is answered, and the host does not know the lake to be away."""
+        if self.outbox.breaker.is_open and not self.raises:
+            self._is_known_away()
+            return False
+        if not self.outbox.flush(EXIT_PATIENCE_S, 0 if self.raises else EXIT_CHORES_S):
+            error = self.outbox.courier.last_error
+            if error is not None and self.away is None:
+                self._tell_away(error)
+            self.away = self.away or (error.message if error is not None else "the lake did not answer in time")
+            return False
         self.away = None
-        return True  # what was dropped is told; the end of the run is recorded all the same
+        return True
+
+    def tell_losses(self) -> dict[str, object]:
+        """What of this run could not be kept or was refused, told; as the run's metadata has it."""
+        lost, refused = self.outbox.lost[self._run_id], self.outbox.refused[self._run_id]
+        if lost:
+            self.warn(f"{lost} events or files of this run could not be kept; `datlake outbox status` says why")
+        if refused:
+            self.warn(f"{refused} events or operations were refused; `datlake outbox dead` shows them")
+        found = {"lost": lost, "refused": refused}
+        return {"datlake_delivery": found} if lost or refused else {}
 
     def refused(self, op: Op[A], error: DatlakeError) -> None:
         """Tells that the lake said no to `op`; raises `error` where the user asked for that."""
@@ -113,7 +163,7 @@ class Recorder:
     def warn(self, text: str) -> None:
         """Tells `text` once, to the `datlake` logger and on the card.
 
-        That the lake is away is one warning: what is lost by it afterwards is told on the card, and at INFO.
+        That the lake is away is one warning: what follows from it is told on the card, and at INFO.
         """
         if text in self._told:
             return
@@ -121,19 +171,19 @@ class Recorder:
         self.warnings.append(text)
         logger().log(20 if self.away else 30, "%s (run %s)", text, self._run_id)  # logging.INFO, logging.WARNING
 
+    def _is_known_away(self) -> bool:
+        if not self.outbox.breaker.is_open or self.outbox.breaker.allows():
+            return False
+        if self.away is None:
+            self.away = "it has not answered this host for a while"
+            self._told.add("away")
+            text = "the lake has not answered this host for a while, the job goes on; what it records is sent later"
+            self.warnings.append(text)
+            logger().warning("%s (run %s)", text, self._run_id)
+        return True
 
-def inform(text: str, *values: object) -> None:
-    """Tells at INFO; where the job has not even imported logging, nobody can have asked for that."""
-    if "logging" in sys.modules:
-        logger().info(text, *values)
-
-
-def logger() -> Logger:
-    """The `datlake` logger."""
-    from logging import getLogger
-
-    return getLogger("datlake")
-
-
-if TYPE_CHECKING:
-    from logging import Logger
+    def _tell_away(self, error: DatlakeError) -> None:
+        if isinstance(error, AuthError):
+            self.warn(f"the lake refuses the key, the job goes on and its records wait: {error.message}")
+        else:
+            self.warn(f"the lake cannot be reached, the job goes on: {error.message}")

@@ -59,3 +59,26 @@ def deferred(op: RegisterSnapshot) -> RegisteredSnapshot:
         late=False,
         deferred=True,
     )
+
+
+def deferred_snapshot(op: RegisterSnapshot) -> Snapshot:
+    """The snapshot that a registration will be; its version is 0 until the lake counts it."""
+    from datlake_sdk.wire.models import Snapshot
+    from datlake_sdk.wire.times import utc_now
+
+    return Snapshot(
+        snapshot_id=op.snapshot_id or "",
+        table_name=op.table_name,
+        namespace=op.namespace,
+        version=0,
+        uri=op.uri,
+        format=op.format,
+        schema=op.schema,
+        created_at=op.created_at or utc_now(),
+        run_id=op.run_id,
+        job_name=op.job_name,
+        row_count=op.row_count,
+        size_bytes=op.size_bytes,
+        metadata=op.metadata,
+        column_lineage=op.column_lineage,
+    )

@@ -15,12 +15,13 @@ import msgspec
 
 from datlake_sdk import _calls as calls
 from datlake_sdk._attachments import Attachment, Attachments, Bucket
+from datlake_sdk._attending import Attendant
 from datlake_sdk._current import current_job
 from datlake_sdk._endings import Outcome, error_of, outcome_of
-from datlake_sdk._events import EventSender
 from datlake_sdk._identity import checked_name, checked_run_id, fitting, parent_from_environment
-from datlake_sdk._recorder import EXIT_PATIENCE_S, Recorder, inform
-from datlake_sdk._registered import RegisteredSnapshot, answered, deferred
+from datlake_sdk._recorder import EXIT_PATIENCE_S, Recorder
+from datlake_sdk._registered import RegisteredSnapshot, answered, deferred, deferred_snapshot
+from datlake_sdk._telling import inform
 from datlake_sdk.environment import EnvironmentProbe
 from datlake_sdk.errors import Conflict, DatlakeError, InvalidRequest, ServerError, TransientNetworkError
 from datlake_sdk.terminal import Card, say_end, say_start
@@ -30,13 +31,11 @@ from datlake_sdk.wire.operations import (
     AddInputs,
     AddOutputs,
     CompleteRun,
-    DescribeRun,
-    EventItem,
     LogEvent,
-    LogEvents,
     RegisterSnapshot,
     StartRun,
 )
+from datlake_sdk.wire.processes import own_identity
 from datlake_sdk.wire.times import utc_now
 
 if TYPE_CHECKING:
@@ -47,8 +46,6 @@ if TYPE_CHECKING:
     from datlake_sdk.job import JobContext
     from datlake_sdk.logs.shipment import ProcessLog
 
-# Jobs shorter than this send their environment with their completion, in the same operation.
-DESCRIBE_AFTER_S: Final = 1.0
 ENVIRONMENT_WAIT_S: Final = 0.5
 
 PROBE: Final = EnvironmentProbe()
@@ -82,13 +79,11 @@ class RunState:
         self.state: str = "new"
         self.recorder = Recorder(client, self.run_id)
         self._plan = plan
-        self._events = EventSender(self._send_events)
+        self.attendant = Attendant(self, plan.heartbeat_interval_s)
         self.attachments = Attachments(job_name, self.run_id, self.recorder)
         self._inputs: list[tuple[str, int | None]] = []
         self._outputs: list[tuple[str, int | None, int | None, int | None]] = []
         self._log: ProcessLog | None = None
-        self._ended = threading.Event()
-        self._described = False
         self._answer: Run | None = None
         self._ending = threading.Lock()
         self._clock_started = 0.0
@@ -102,7 +97,7 @@ class RunState:
     @property
     def has_ended(self) -> bool:
         """True from the moment the end is told."""
-        return self._ended.is_set()
+        return self.attendant.has_ended
 
     # --- beginning ----------------------------------------------------------------------------------------------------
 
@@ -132,13 +127,18 @@ class RunState:
             metadata=calls.plain(self._plan.metadata),
             parent_run_id=self.parent_run_id,
             started_at=utc_now(),
-            heartbeat_interval_s=self._plan.heartbeat_interval_s,
+            heartbeat_interval_s=self.attendant.interval_s,
+            process=own_identity(),
         )
+        # Before the start is sent: while this thread waits for a disk or a socket, that one leaves its mark on the host.
+        self.attendant.start(op.started_at)
         self.recorder.offer(op)
-        with suppress(RuntimeError):  # no thread to be had: the completion tells where the job ran
-            threading.Thread(target=self._attend, name="datlake-run", daemon=True).start()
         inform("run %s of job %s started", self.run_id, self.job_name)
         say_start(self.job_name, self.run_id, url)
+
+    def environment(self, patience_s: float) -> dict[str, object]:
+        """Where the job runs, as the run shows it; empty where that is not known within `patience_s`."""
+        return calls.plain(PROBE.result(patience_s))
 
     def _find_parent(self, parent: JobContext | str | None) -> None:
         if isinstance(parent, str):
@@ -164,38 +164,6 @@ class RunState:
             )
         except OSError as error:
             self.recorder.warn(f"the log is not captured: no file can be made for it ({error.strerror})")
-
-    def _attend(self) -> None:
-        """Beside a run that lasts: tells where it runs, and gives signs of life where that was asked for."""
-        if self._ended.wait(DESCRIBE_AFTER_S):
-            return
-        self._describe()
-        interval_s = self._plan.heartbeat_interval_s
-        while interval_s and not self._ended.wait(interval_s):
-            beat = LogEvent(
-                namespace=self.namespace,
-                event_type="heartbeat",
-                job_name=self.job_name,
-                run_id=self.run_id,
-                event_id=calls.new_id(),
-            )
-            with suppress(DatlakeError):  # a late sign of life is worth nothing
-                self.client.call(beat, timeout=min(interval_s, EXIT_PATIENCE_S))
-
-    def _describe(self) -> None:
-        environment = PROBE.result(EXIT_PATIENCE_S)
-        if environment is None or self._ended.is_set() or self.recorder.is_behind:
-            return
-        op = DescribeRun(
-            namespace=self.namespace,
-            job_name=self.job_name,
-            run_id=self.run_id,
-            environment=calls.plain(environment),
-            described_at=utc_now(),
-        )
-        with suppress(DatlakeError):  # the completion carries it then
-            self.client.call(op)
-            self._described = True
 
     # --- inputs and outputs -------------------------------------------------------------------------------------------
 
@@ -226,12 +194,12 @@ class RunState:
             return None
 
     def register(self, op: RegisterSnapshot) -> RegisteredSnapshot:
-        """Registers an output, or keeps the registration for the end of the run where that is allowed."""
+        """Registers an output, or keeps the registration in the outbox where that is allowed."""
         if self.is_disabled:
             return deferred(op)
         if self.recorder.is_behind and op.expected_version is None:
             self.recorder.keep(op)
-            return self._registered(deferred(op))
+            return self._kept(op)
         try:
             if op.expected_version is not None or self.recorder.is_answered:
                 return self._registered(answered(self.client.call(op)))
@@ -240,7 +208,12 @@ class RunState:
             if op.expected_version is not None:
                 raise
             self.recorder.postpone(op, error)
-            return self._registered(deferred(op))
+            return self._kept(op)
+
+    def _kept(self, op: RegisterSnapshot) -> RegisteredSnapshot:
+        # Until it is delivered, readers on this host get it from here: for them it is the latest.
+        self.recorder.outbox.known.remember_deferred(deferred_snapshot(op))
+        return self._registered(deferred(op))
 
     def _registered(self, answer: RegisteredSnapshot) -> RegisteredSnapshot:
         self._outputs.append((answer["table_name"], answer["version"], answer["row_count"], answer["size_bytes"]))
@@ -254,19 +227,17 @@ class RunState:
             if not self.is_disabled:
                 self.recorder.warn("events were logged before the run began or after it ended; they are not kept")
             return
-        item = EventItem(
-            event_type=fitting(event_type, "event"),
-            data=calls.plain(data),
-            job_name=self.job_name,
-            run_id=self.run_id,
-            event_id=calls.new_id(),
-            created_at=utc_now(),
+        self.recorder.post(
+            LogEvent(
+                namespace=self.namespace,
+                event_type=fitting(event_type, "event"),
+                data=calls.plain(data),
+                job_name=self.job_name,
+                run_id=self.run_id,
+                event_id=calls.new_id(),
+                created_at=utc_now(),
+            )
         )
-        self._events.put(item)
-
-    def _send_events(self, batch: list[EventItem]) -> int:
-        results = self.client.call(LogEvents(events=batch, namespace=self.namespace))
-        return len(results.items) - results.accepted
 
     # --- end ----------------------------------------------------------------------------------------------------------
 
@@ -290,7 +261,7 @@ class RunState:
             self.end(error, url)
             return
         self.state = "failed"
-        self._ended.set()
+        self.attendant.end()
         if log := self._end_log(None):
             log.remove_ours()
 
@@ -305,7 +276,7 @@ class RunState:
         with self._ending:
             if self.state == "running":
                 self.state = outcome
-                self._ended.set()
+                self.attendant.end()
                 self._finish(outcome, calls.plain(extra), url, error)
         return self._answer
 
@@ -316,6 +287,7 @@ class RunState:
             told = None if error is None else error_of(error)
             if not self.is_disabled:
                 self._deliver(outcome, extra, told, ended_at, log)
+                self.attendant.unmark()
                 self._say_goodbye(outcome, told, url)
         except Exception as broken:
             # The job's end is no place for our mistakes: told, and the job goes on.
@@ -345,14 +317,9 @@ class RunState:
     ) -> None:
         recorder = self.recorder
         reachable = recorder.catch_up()
-        self._events.drain(EXIT_PATIENCE_S if reachable else 0)
-        if self._events.lost:
-            recorder.warn(f"{self._events.lost} events were not delivered: {self._events.why or 'the lake is away'}")
         place = Bucket(self.client, self.namespace, self._plan.bucket)
         artifacts = self.attachments.upload(place, log, EXIT_PATIENCE_S, reachable=reachable)
-        if not reachable:
-            return
-        environment = None if self._described else PROBE.result(ENVIRONMENT_WAIT_S)
+        environment = {} if self.attendant.described else self.environment(ENVIRONMENT_WAIT_S)
         op = CompleteRun(
             namespace=self.namespace,
             job_name=self.job_name,
@@ -360,16 +327,19 @@ class RunState:
             success=outcome == "completed",
             aborted=outcome == "aborted",
             error=error,
-            metadata=extra,
-            environment=calls.plain(environment),
+            metadata={**extra, **recorder.tell_losses()},
+            environment=environment,
             artifacts=artifacts,
             ended_at=ended_at,
         )
-        self._answer = self._send_end(op)
+        if recorder.away is None or recorder.raises:
+            self._answer = self._send_end(op)
+        else:
+            recorder.keep(op)
 
     def _send_end(self, op: CompleteRun) -> Run | None:
         try:
-            return self.client.call(op, timeout=EXIT_PATIENCE_S)
+            return self.recorder.send_once(op, EXIT_PATIENCE_S)
         except Conflict as error:
             self.recorder.warn(error.message)
         except InvalidRequest as error:
@@ -384,10 +354,9 @@ class RunState:
         return self.recorder.offer(msgspec.structs.replace(op, metadata={}, environment={}, artifacts=[], error=None))
 
     def _say_goodbye(self, outcome: Outcome, error: RunError | None, url: str | None) -> None:
-        recorded = not self.recorder.is_behind
-        inform(
-            "run %s of job %s %s, %s", self.run_id, self.job_name, outcome, "recorded" if recorded else "NOT recorded"
-        )
+        recorded, is_kept = self.recorder.away is None, self.recorder.is_kept
+        how = "recorded" if recorded else "kept in the outbox" if is_kept else "NOT recorded"
+        inform("run %s of job %s %s, %s", self.run_id, self.job_name, outcome, how)
         card = Card(
             job_name=self.job_name,
             run_id=self.run_id,
@@ -398,6 +367,7 @@ class RunState:
             outputs=self._outputs,
             warnings=self.recorder.warnings,
             recorded=recorded,
+            is_kept=is_kept,
             error=None if error is None else f"{error.type}: {error.message}",
             not_recorded_because=self.recorder.away,
         )

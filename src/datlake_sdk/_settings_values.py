@@ -27,6 +27,7 @@ __all__ = [
 _TRUE = frozenset(("1", "true", "yes", "on"))
 _FALSE = frozenset(("0", "false", "no", "off"))
 _TIMEOUT_LIMIT_S = 3600.0
+_SIZE_LIMIT_MB = 1 << 20
 _NAME_LIMIT = 256
 
 
@@ -87,6 +88,17 @@ def read_timeout_s(given: Given) -> float:
     if not 0 < timeout_s <= _TIMEOUT_LIMIT_S:
         raise UnreadableError(expected)
     return timeout_s
+
+
+def read_size_mb(given: Given) -> int:
+    """The size in MiB, a whole number above 0."""
+    expected = f"a whole number of MiB above 0, at most {_SIZE_LIMIT_MB:,}"
+    text = str(given.value).strip()
+    if isinstance(given.value, bool) or not (text.isascii() and text.isdigit()):
+        raise UnreadableError(expected)
+    if not 0 < int(text) <= _SIZE_LIMIT_MB:
+        raise UnreadableError(expected)
+    return int(text)
 
 
 def read_on_unavailable(given: Given) -> str:

@@ -32,7 +32,7 @@ class DatlakeError(Exception):
 
     `code` is stable and meant for programs, `status` is the HTTP status (`None` when no answer came), `request_id`
     finds the call in the server's log, `run_id` names the run it belonged to, `retryable` tells whether the same call
-    may pass later unchanged.
+    may pass later unchanged, `retry_after_s` after how many seconds, where the server said so.
     """
 
     default_code = "error"
@@ -56,6 +56,7 @@ class DatlakeError(Exception):
         self.request_id = request_id
         self.run_id = run_id
         self.retryable = retryable if retryable is not None else self.default_retryable
+        self.retry_after_s: float | None = None
 
     def __str__(self) -> str:
         """The message, then the run and the request it belongs to where they are known."""

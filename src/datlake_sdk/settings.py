@@ -23,6 +23,7 @@ from datlake_sdk._settings_values import (
     read_key,
     read_name,
     read_on_unavailable,
+    read_size_mb,
     read_timeout_s,
 )
 from datlake_sdk.errors import ConfigError
@@ -45,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str
     home: str
     outbox_dir: str
+    outbox_limit_mb: int
     on_unavailable: Literal["defer", "raise"]
     disabled: bool
 
@@ -160,7 +162,14 @@ DESCRIPTORS = (
         "DATLAKE_OUTBOX_DIR",
         read_folder,
         None,
-        "reserved for what waits for delivery, nothing is written there yet; $DATLAKE_HOME/outbox, beside the lake",
+        "where what cannot be delivered waits; $DATLAKE_HOME/outbox, beside the lake",
+    ),
+    _Descriptor(
+        "outbox_limit_mb",
+        "DATLAKE_OUTBOX_LIMIT_MB",
+        read_size_mb,
+        256,
+        "MiB that events, logs and attachments may fill of the outbox; what starts, registers and ends is always kept",
     ),
     _Descriptor(
         "on_unavailable",

@@ -37,7 +37,10 @@ Written = tuple[str, int | None, int | None, int | None]
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run has to say at its end. `error` is the job's, `not_recorded_because` ours when `recorded` is false."""
+    """What a run has to say at its end. `error` is the job's, `not_recorded_because` ours when `recorded` is false.
+
+    `is_kept` then says that it waits on the disk of this host.
+    """
 
     job_name: str
     run_id: str
@@ -48,6 +51,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     outputs: Sequence[Written] = ()
     warnings: Sequence[str] = ()
     recorded: bool = True
+    is_kept: bool = False
     error: str | None = None
     not_recorded_because: str | None = None
 
@@ -100,10 +104,13 @@ def _card_lines(card: Card, *, coloured: bool) -> Iterator[str]:
     )
     for label, lines, paint in sections:
         yield from _section(label, lines, paint, coloured=coloured)
+    because = card.not_recorded_because or "the reason is not known"
     if card.recorded:
         yield from _section("run", [_where(card.run_id, card.url)], "", coloured=coloured)
+    elif card.is_kept:
+        told = f"kept on this host, sent by the next run or by `datlake outbox flush`: {because}"
+        yield from _section("lineage", _wrapped(told), "yellow", coloured=coloured)
     else:
-        because = card.not_recorded_because or "the reason is not known"
         yield from _section("lineage", _wrapped(f"NOT RECORDED: {because}"), "red", coloured=coloured)
 
 

@@ -52,6 +52,7 @@ def refuse(received: Received) -> NoReturn:
     error = _redirect(received) if 300 <= received.status < 400 else _error_from(received)
     error.request_id = error.request_id or received.request_id
     asked_s = retry_after_s(received.headers.get("retry-after"), time.time())
+    error.retry_after_s = asked_s
     raise FailedAttempt(error, is_final=not is_retried(error), retry_after_s=asked_s)
 
 

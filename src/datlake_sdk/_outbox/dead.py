@@ -1,0 +1,127 @@
+"""What a lake refused for good, with its answer, and what was lost: kept in the outbox's folder for people to see."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Struct
+
+from datlake_sdk import __version__
+from datlake_sdk._outbox.journal import DEAD, Frame, Header, SegmentReader, append_frame
+from datlake_sdk.wire.ids import new_id
+from datlake_sdk.wire.times import utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from datlake_sdk.errors import DatlakeError
+
+DEAD_FILE: Final = "dead.seg"
+LOSSES_FILE: Final = "losses"
+# What nobody looks at must not fill a disk; what is refused beyond this is counted as lost.
+DEAD_BYTES: Final = 64 << 20
+LOSSES_BYTES: Final = 1 << 20
+_MESSAGE_CHARS: Final = 2_000
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """An operation that was refused for good; `payload` is its frame's."""
+
+    id: str
+    kind: int
+    payload: msgspec.Raw
+    code: str
+    message: str
+    status: int | None
+    refused_at: str
+
+
+class Loss(Struct, frozen=True, kw_only=True):
+    """Something accepted that could not be kept: `count` of `what` (`events`, `log`, `artifact`, `operation`)."""
+
+    at: str
+    what: str
+    count: int
+    why: str
+    run_id: str | None = None
+
+
+def bury(folder: str, destination: str, frame: Frame, error: DatlakeError) -> None:
+    """The frame is among the dead letters with the answer that it got. Raises `OSError`."""
+    path = os.path.join(folder, DEAD_FILE)
+    with suppress(FileNotFoundError):
+        if os.stat(path).st_size > DEAD_BYTES:
+            message = "the dead letters have their fill (64 MiB)"
+            raise OSError(message)
+    letter = DeadLetter(
+        id=new_id(),
+        kind=frame.kind,
+        payload=msgspec.Raw(frame.payload),
+        code=error.code,
+        message=error.message[:_MESSAGE_CHARS],
+        status=error.status,
+        refused_at=_now(),
+    )
+    append_frame(path, header(destination, "dead", 1), DEAD, msgspec.json.encode(letter))
+
+
+def dead_letters(folder: str) -> Iterator[DeadLetter]:
+    """The dead letters, the oldest first; none where there are none."""
+    try:
+        reader = SegmentReader.open(os.path.join(folder, DEAD_FILE))
+    except (OSError, ValueError):
+        return
+    try:
+        at, is_end = 0, False
+        while not is_end:
+            batch = reader.read(at, is_sealed=True)
+            at, is_end = batch.next, batch.is_end
+            for frame in batch.frames:
+                with suppress(msgspec.MsgspecError):
+                    yield msgspec.json.decode(frame.payload, type=DeadLetter)
+    finally:
+        reader.close()
+
+
+def take_dead_letters(folder: str) -> list[DeadLetter]:
+    """The dead letters, which are no longer there: whoever takes them sends them again or drops them."""
+    path = os.path.join(folder, DEAD_FILE)
+    letters = list(dead_letters(folder))
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    return letters
+
+
+def note_loss(folder: str, what: str, count: int, why: str, run_id: str | None) -> None:
+    """The loss is noted where the folder can be written; never raises."""
+    loss = Loss(at=_now(), what=what, count=count, why=why[:_MESSAGE_CHARS], run_id=run_id)
+    with suppress(OSError):
+        path = os.path.join(folder, LOSSES_FILE)
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        try:
+            if os.fstat(file).st_size < LOSSES_BYTES:
+                os.write(file, msgspec.json.encode(loss) + b"\n")
+        finally:
+            os.close(file)
+
+
+def losses(folder: str) -> list[Loss]:
+    """What was noted as lost, the oldest first."""
+    found: list[Loss] = []
+    with suppress(OSError), open(os.path.join(folder, LOSSES_FILE), "rb") as file:
+        for line in file:
+            with suppress(msgspec.MsgspecError):
+                found.append(msgspec.json.decode(line, type=Loss))
+    return found
+
+
+def header(destination: str, writer: str, number: int) -> Header:
+    """What a segment of this process says of itself."""
+    return Header(destination=destination, writer=writer, number=number, created_at=_now(), sdk=__version__)
+
+
+def _now() -> str:
+    return utc_now().isoformat()

@@ -1,0 +1,189 @@
+"""Adopts what dead processes of this host left in a destination's folder: their journals, and runs a signal ended.
+
+The courier does it when it has nothing of its own to send, a parcel at a time; `datlake outbox flush` does it at once.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from datlake_sdk._outbox import dead
+from datlake_sdk._outbox.delivery import Outcome, Verdict
+from datlake_sdk._outbox.journal import Frame, SegmentReader
+from datlake_sdk._outbox.parcels import BATCH_EVENTS, Parcel, parcel_from
+from datlake_sdk._outbox.claims import claim_writer
+from datlake_sdk.errors import InvalidRequest
+from datlake_sdk.wire.models import RunError
+from datlake_sdk.wire.operations import CompleteRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from datlake_sdk._outbox.delivery import Delivery
+    from datlake_sdk._outbox.claims import Abandoned, Claim
+
+SEGMENT_ENDING = ".seg"
+PRESENCE_ENDING = ".presence"
+
+
+class Progress(Struct):
+    """What an adoption has done so far."""
+
+    writers: int = 0
+    operations: int = 0
+    refused: int = 0
+    damaged_bytes: int = 0
+    stopped_by: Outcome | None = None
+
+
+def writers_in(folder: str) -> list[str]:
+    """The writers that have files in the folder, the oldest first: their ids are made of the time."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    endings = (SEGMENT_ENDING, PRESENCE_ENDING)
+    return sorted({name.partition(".")[0] for name in names if name.endswith(endings) and not name.startswith("dead")})
+
+
+def segments_of(folder: str, writer: str) -> list[str]:
+    """The paths of a writer's segments in the order in which they were written."""
+    names = [name for name in os.listdir(folder) if name.startswith(writer + ".") and name.endswith(SEGMENT_ENDING)]
+    numbered = [(int(number), name) for name in names if (number := name.split(".")[1]).isdigit()]
+    return [os.path.join(folder, name) for _, name in sorted(numbered)]
+
+
+class Adoption:
+    """One pass over a folder. `steps` does a parcel at a time, so that its caller can do other things between."""
+
+    def __init__(
+        self, folder: str, own_writer: str | None, attempt: Callable[[Parcel], Outcome], delivery: Delivery
+    ) -> None:
+        """`attempt` sends a parcel once."""
+        self._folder = folder
+        self._own = own_writer
+        self._attempt = attempt
+        self._delivery = delivery
+        self.progress = Progress()
+        self._skipped = 0
+
+    def steps(self) -> Iterator[None]:
+        """One step each; ends when all is adopted, or when the lake takes no more (`progress.stopped_by`)."""
+        for writer in writers_in(self._folder):
+            if writer == self._own:
+                continue
+            claim = claim_writer(self._folder, writer)
+            if claim is None:
+                continue
+            try:
+                yield from self._adopt(claim, writer)
+            finally:
+                claim.release()
+            if self.progress.stopped_by is not None:
+                return
+
+    def _adopt(self, claim: Claim, writer: str) -> Iterator[None]:
+        skipped = self._skipped
+        for path in segments_of(self._folder, writer):
+            yield from self._segment(path)
+            if self.progress.stopped_by is not None:
+                return
+            if self._skipped == skipped:
+                with suppress(OSError):
+                    os.unlink(path)
+        if self._skipped != skipped:
+            return  # sent again with the whole segment another time; the lake knows what it has already
+        for op in ended_by_signal(claim.told):
+            yield from self._send(Parcel(op, [], 0))
+            if self.progress.stopped_by is not None:
+                return
+        claim.remove()
+        self.progress.writers += 1
+
+    def _segment(self, path: str) -> Iterator[None]:
+        try:
+            reader = SegmentReader.open(path)
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError):
+            self._put_aside(path)
+            return
+        with closing(reader):
+            at, is_end = 0, False
+            while not is_end:
+                batch = reader.read(at, is_sealed=True)
+                frames = batch.frames
+                self.progress.damaged_bytes += batch.damaged
+                if batch.damaged:
+                    dead.note_loss(self._folder, "bytes", batch.damaged, f"damaged in {os.path.basename(path)}", None)
+                while frames:
+                    parcel = self._parcel(frames)
+                    if parcel is not None:
+                        yield from self._send(parcel)
+                    if self.progress.stopped_by is not None:
+                        return
+                    frames = frames[len(parcel.frames) if parcel is not None else 1 :]
+                at, is_end = batch.next, batch.is_end
+
+    def _parcel(self, frames: list[Frame]) -> Parcel | None:
+        try:
+            return parcel_from(frames, BATCH_EVENTS)
+        except InvalidRequest as error:
+            self._delivery.bury(frames[0], error)
+            self.progress.refused += 1
+            return None
+
+    def _send(self, parcel: Parcel) -> Iterator[None]:
+        """Sends the parcel, in halves where the whole is refused."""
+        outcome = self._attempt(parcel)
+        if outcome.verdict is Verdict.REFUSED and len(parcel.frames) > 1:
+            half = len(parcel.frames) // 2
+            for frames in (parcel.frames[:half], parcel.frames[half:]):
+                if self.progress.stopped_by is None:
+                    yield from self._send(parcel_from(frames, len(frames)))
+            return
+        if outcome.verdict is Verdict.REFUSED:
+            for frame in parcel.frames:
+                self._delivery.bury(frame, outcome.error or InvalidRequest("refused"))
+            self.progress.refused += len(parcel.frames)
+        elif _is_at_fault(outcome):
+            self._skipped += 1
+        elif outcome.verdict is not Verdict.ANSWERED:
+            self.progress.stopped_by = outcome
+            return
+        self.progress.operations += max(len(parcel.frames), 1)
+        yield
+
+    def _put_aside(self, path: str) -> None:
+        """A file that is no segment, or a newer version's, blocks nothing and is not thrown away."""
+        with suppress(OSError):
+            os.replace(path, f"{path}.unreadable")
+        dead.note_loss(self._folder, "segment", 1, f"{os.path.basename(path)} cannot be read; it was put aside", None)
+
+
+def _is_at_fault(outcome: Outcome) -> bool:
+    """True where the lake answers, and fails at this very operation: it must not hold up the others."""
+    return outcome.verdict is Verdict.AGAIN and outcome.error is not None and outcome.error.status == 500
+
+
+def ended_by_signal(told: Abandoned) -> Iterator[CompleteRun]:
+    """The ends of the runs that were open when a signal ended their process."""
+    if told.died_by is None:
+        return
+    for run in told.runs:
+        yield CompleteRun(
+            namespace=run.namespace,
+            job_name=run.job_name,
+            run_id=run.run_id,
+            success=False,
+            aborted=True,
+            error=RunError(
+                type=told.died_by, message=f"the process was ended by {told.died_by}", traceback=told.stacks
+            ),
+            metadata={"aborted_because": f"ended by {told.died_by}"},
+            ended_at=told.died_at,
+        )
