@@ -121,12 +121,13 @@ def _header_from(payload: bytes, path: str) -> Header:
 class Scan:
     """One walk over a file as long as it is now, through a window that holds a frame and a piece at most."""
 
-    __slots__ = ("_base", "_data", "_descriptor", "_path", "size")
+    __slots__ = ("_base", "_data", "_descriptor", "_path", "_piece_bytes", "size")
 
-    def __init__(self, descriptor: int, path: str) -> None:
+    def __init__(self, descriptor: int, path: str, piece_bytes: int = _PIECE_BYTES) -> None:
         self.size = os.fstat(descriptor).st_size
         self._descriptor = descriptor
         self._path = path
+        self._piece_bytes = piece_bytes
         self._data = b""
         self._base = 0
 
@@ -177,7 +178,7 @@ class Scan:
         if start >= self._base and end <= self._base + len(self._data):
             return True
         kept = self._data[start - self._base :] if start >= self._base else b""
-        missing = max(end - start, _PIECE_BYTES) - len(kept)
+        missing = max(end - start, self._piece_bytes) - len(kept)
         self._data = b"".join((kept, *_pieces(self._descriptor, start + len(kept), missing)))
         self._base = start
         return end <= start + len(self._data)

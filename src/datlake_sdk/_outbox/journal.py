@@ -40,7 +40,8 @@ OPERATION: Final = 1
 UPLOAD: Final = 2
 DEAD: Final = 3
 
-_LOCK_PATIENCE_S: Final = 5.0
+# They hold it for one frame and one sync, which takes a second on a busy disk.
+LOCK_PATIENCE_S: Final = 5.0
 _LOCK_PAUSE_S: Final = 0.01
 
 _fdatasync = getattr(os, "fdatasync", os.fsync)
@@ -223,16 +224,16 @@ class SegmentReader:
             os.close(descriptor)
 
 
-def append_frame(path: str, header: Header, kind: int, payload: bytes) -> None:
+def append_frame(path: str, header: Header, kind: int, payload: bytes, *, patience_s: float = LOCK_PATIENCE_S) -> None:
     """The frame is on the disk, at the end of a file that processes share; it is made with `header` if it is new.
 
     Such a file is read as a sealed one: whoever died while appending left a damaged tail, and others append behind it.
-    Waits at most five seconds for other processes. Raises `OSError` (`TimeoutError` after that wait), and leaves the
+    Waits at most `patience_s` for other processes. Raises `OSError` (`TimeoutError` after that wait), and leaves the
     file as it was; `ValueError` for a payload over `FRAME_LIMIT_BYTES`, and for a file of a newer version.
     """
     frame = frame_bytes(kind, payload)
     opening = opening_of(header)
-    descriptor = _open_locked(path)
+    descriptor = _open_locked(path, patience_s)
     try:
         size = os.fstat(descriptor).st_size
         try:
@@ -244,7 +245,7 @@ def append_frame(path: str, header: Header, kind: int, payload: bytes) -> None:
         if size == 0:
             _sync_folder(path)
     finally:
-        os.close(descriptor)
+        _unlock(descriptor)
 
 
 def _has_header(descriptor: int, path: str) -> bool:
@@ -272,20 +273,20 @@ def _sync_folder(path: str) -> None:
         os.close(descriptor)
 
 
-def _open_locked(path: str) -> int:
+def _open_locked(path: str, patience_s: float) -> int:
     """The file at `path`, made if need be and locked; not one that another process has replaced meanwhile."""
     import time
 
-    ends_at = time.monotonic() + _LOCK_PATIENCE_S
+    ends_at = time.monotonic() + patience_s
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         try:
             if _is_locked(descriptor) and _is_at(descriptor, path):
                 return descriptor
         except BaseException:
-            os.close(descriptor)
+            _unlock(descriptor)
             raise
-        os.close(descriptor)
+        _unlock(descriptor)
         if time.monotonic() > ends_at:
             raise TimeoutError(errno.ETIMEDOUT, "another process holds it; try again later", path)
         time.sleep(_LOCK_PAUSE_S)
@@ -299,6 +300,14 @@ def _is_locked(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _unlock(descriptor: int) -> None:
+    import fcntl
+
+    # Closing is not enough: a child forked meanwhile has a copy, which would hold the lock for as long as it lives.
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def _is_at(descriptor: int, path: str) -> bool:

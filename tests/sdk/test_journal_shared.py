@@ -1,0 +1,102 @@
+"""The segment that processes share: appended to under a lock, and read as a sealed one."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from datlake_sdk._outbox.journal import (
+    DEAD,
+    Header,
+    NewerFormatError,
+    SegmentReader,
+    SegmentWriter,
+    append_frame,
+)
+
+HEADER = Header(destination="http://lake", writer="w", number=3, created_at="2026-01-02T03:04:05Z", sdk="1.2.3")
+
+SHARE = """
+import sys
+from datlake_sdk._outbox.journal import DEAD, Header, append_frame
+
+header = Header(destination="d", writer="w", number=1, created_at="2026-01-02T03:04:05Z", sdk="1")
+for number in range(25):
+    append_frame(sys.argv[1], header, DEAD, f"{sys.argv[2]} {number}".encode() * 100)
+"""
+
+
+def segment(path: Path, *payloads: bytes) -> bytes:
+    """The bytes of a segment that holds these."""
+    writer = SegmentWriter.create(str(path), HEADER)
+    for payload in payloads:
+        writer.append(DEAD, payload)
+    writer.close()
+    return path.read_bytes()
+
+
+def payloads_in(path: Path) -> list[bytes]:
+    """What the file holds."""
+    return [frame.payload for frame in SegmentReader.open(str(path)).read(0, is_sealed=True).frames]
+
+
+def test_processes_append_to_one_shared_file(tmp_path: Path) -> None:
+    path = tmp_path / "dead.seg"
+    children = [subprocess.Popen([sys.executable, "-c", SHARE, path, name]) for name in "abcd"]
+    assert [child.wait(60) for child in children] == [0] * 4
+    assert sorted(payloads_in(path)) == sorted(f"{n} {i}".encode() * 100 for n in "abcd" for i in range(25))
+
+
+@pytest.mark.parametrize("size", [0, 1, 30, 150], ids=["empty", "byte", "line", "header"])
+def test_a_shared_file_whose_maker_died_gets_its_header(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "dead.seg"
+    path.write_bytes(segment(path)[:size])
+    append_frame(str(path), HEADER, DEAD, b"one")
+    append_frame(str(path), HEADER, DEAD, b"two")
+    assert payloads_in(path) == [b"one", b"two"]
+
+
+def test_a_shared_file_with_a_torn_tail_takes_more_behind_it(tmp_path: Path) -> None:
+    path = tmp_path / "dead.seg"
+    path.write_bytes(segment(path, b"one", b"two")[:-3])
+    append_frame(str(path), HEADER, DEAD, b"more")
+    assert payloads_in(path) == [b"one", b"more"]
+
+
+def test_whoever_holds_a_shared_file_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    path = tmp_path / "dead.seg"
+    append_frame(str(path), HEADER, DEAD, b"one")
+    with path.open("rb") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        with pytest.raises(TimeoutError, match="another process holds it"):
+            append_frame(str(path), HEADER, DEAD, b"two", patience_s=0.05)
+    assert payloads_in(path) == [b"one"]
+
+
+def test_a_frame_goes_to_the_file_that_has_the_name_now(tmp_path: Path) -> None:
+    """Whoever takes frames out of a shared file writes another one and gives it the name, under the lock."""
+    path, other = tmp_path / "dead.seg", tmp_path / "other"
+    segment(path, b"old")
+    segment(other, b"kept")
+    with path.open("rb") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        thread = threading.Thread(target=append_frame, args=(str(path), HEADER, DEAD, b"new"))
+        thread.start()
+        thread.join(0.1)
+        assert thread.is_alive()
+        other.rename(path)
+    thread.join()
+    assert payloads_in(path) == [b"kept", b"new"]
+
+
+def test_a_newer_shared_file_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "dead.seg"
+    path.write_bytes(b"datlake-journal 2\nand more")
+    with pytest.raises(NewerFormatError, match="upgrade datlake-sdk"):
+        append_frame(str(path), HEADER, DEAD, b"x")
+    assert path.read_bytes() == b"datlake-journal 2\nand more"
