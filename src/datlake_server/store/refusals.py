@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from typing import Final
 
 from datlake_sdk.errors import ServerError
+
+BUSY: Final = "busy"
+DAMAGED: Final = "lake_damaged"
 
 
 def busy(path: str) -> ServerError:
     """Others hold the lake."""
     message = f"the lake {path} is busy: others held its lock for as long as this call could wait; try again"
-    return ServerError(message, code="busy", status=503)
+    return ServerError(message, code=BUSY, status=503)
 
 
 def interrupted(path: str) -> ServerError:
@@ -24,10 +28,23 @@ def disk_full(path: str) -> ServerError:
     return ServerError(f"the disk under {path} is full; free some space and try again", code="disk_full", status=507)
 
 
-def damaged(path: str, why: BaseException) -> ServerError:
-    """The file is no database any more."""
-    message = f"the lake {path} is damaged ({why}); move it away or restore a backup, and a new one is made"
-    return ServerError(message, code="lake_damaged", status=500, retryable=False)
+def damaged(path: str, why: object) -> ServerError:
+    """The file is no database any more, or not all of one."""
+    message = f"the lake {path} is damaged ({why}); restore a backup (`datlake restore FILE --force`), or move it away"
+    # 503: what jobs send meanwhile is kept by them and sent again, once the lake is restored.
+    return ServerError(message, code=DAMAGED, status=503, retryable=False)
+
+
+def overloaded(path: str) -> ServerError:
+    """More work waits for a commit than anybody has the patience for."""
+    message = f"too many operations wait for the lake {path}; nothing of this one was done; try again later"
+    return ServerError(message, code="overloaded", status=503)
+
+
+def seized(path: str) -> ServerError:
+    """Somebody puts another lake in this one's place."""
+    message = f"the lake {path} is being restored from a backup; try again when that is done"
+    return ServerError(message, code=BUSY, status=503)
 
 
 def unwritable(path: str, why: BaseException) -> ServerError:
