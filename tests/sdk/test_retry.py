@@ -13,6 +13,7 @@ from datlake_sdk.errors import Conflict, NotFound, ServerError, TransientNetwork
 from datlake_sdk.transport.retry import (
     ONCE,
     RETRY_AFTER_CAP_S,
+    Budget,
     FailedAttempt,
     Policy,
     is_retried,
@@ -100,7 +101,10 @@ def test_the_same_call_is_made_until_it_succeeds() -> None:
             raise errors.pop()
         return "answer"
 
-    assert retried(send, policy=Policy(), left_s=lambda: 9.0, wait=pauses.append, chance=lambda: 0.5) == "answer"
+    assert (
+        retried(send, policy=Policy(), budget=Budget(), left_s=lambda: 9.0, wait=pauses.append, chance=lambda: 0.5)
+        == "answer"
+    )
     assert pauses == [0.05, 0.1, 0.2]
 
 
@@ -112,7 +116,7 @@ def test_a_final_error_leaves_at_once(policy: Policy, is_final: bool) -> None:
         raise FailedAttempt(NotFound("no such table"), is_final=is_final)
 
     with pytest.raises(NotFound, match="no such table"):
-        retried(send, policy=policy, left_s=lambda: 9.0, wait=_never, chance=lambda: 0.0)
+        retried(send, policy=policy, budget=Budget(), left_s=lambda: 9.0, wait=_never, chance=lambda: 0.0)
 
 
 def test_a_long_retry_after_ends_the_call_at_once() -> None:
@@ -122,7 +126,54 @@ def test_a_long_retry_after_ends_the_call_at_once() -> None:
         raise FailedAttempt(ServerError("busy", status=503), is_final=False, retry_after_s=30.0)
 
     with pytest.raises(ServerError):
-        retried(send, policy=Policy(), left_s=lambda: 5.0, wait=_never, chance=lambda: 0.0)
+        retried(send, policy=Policy(), budget=Budget(), left_s=lambda: 5.0, wait=_never, chance=lambda: 0.0)
+
+
+@given(calls=st.lists(st.booleans(), max_size=400))
+def test_retries_are_twenty_and_a_tenth_of_the_successes(calls: list[bool]) -> None:
+    """However many calls fail, what the lake is asked in addition stays small."""
+    budget, spent, earned = Budget(), 0, 0
+    for is_success in calls:
+        if is_success:
+            budget.earn()
+            earned += 1
+        else:
+            spent += budget.spend()
+    assert spent <= 20 + earned / 10
+    assert earned or spent == min(20, len(calls))
+
+
+def test_ten_successes_earn_a_retry_and_no_more_than_twenty_are_saved() -> None:
+    """A week of good calls is no reason for a thousand retries."""
+    budget = Budget()
+    for _ in range(1_000):
+        budget.earn()
+    assert [budget.spend() for _ in range(21)] == [True] * 20 + [False]
+    for _ in range(10):
+        budget.earn()
+    assert [budget.spend(), budget.spend()] == [True, False]
+
+
+def test_a_call_without_budget_fails_at_its_first_error() -> None:
+    """It would only add to what the lake cannot bear."""
+    budget = Budget(retries=2)
+
+    def send() -> str:
+        raise FailedAttempt(ServerError("busy", status=503), is_final=False)
+
+    pauses: list[float] = []
+    for _ in range(3):
+        with pytest.raises(ServerError):
+            retried(send, policy=Policy(), budget=budget, left_s=lambda: 9.0, wait=pauses.append, chance=lambda: 0.5)
+    assert pauses == [0.05, 0.1]
+
+
+def test_a_success_pays_into_the_budget() -> None:
+    budget = Budget(retries=1)
+    assert budget.spend()
+    for _ in range(10):
+        retried(lambda: 1, policy=Policy(), budget=budget, left_s=lambda: 9.0, wait=_never, chance=lambda: 0.0)
+    assert budget.spend()
 
 
 def _never(_: float) -> None:

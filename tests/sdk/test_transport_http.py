@@ -29,6 +29,7 @@ from datlake_sdk.errors import (
 )
 from datlake_sdk.transport.base import CallOptions
 from datlake_sdk.transport.http import HttpTransport
+from datlake_sdk.transport.retry import Policy
 from datlake_sdk.wire.operations import CompleteRun, GetConfig, GetTable, LogEvent, StartRun
 from tests.sdk.scripted import Make, answer, problem
 
@@ -131,6 +132,17 @@ def test_retry_after_is_honoured(scripted: Make) -> None:
     with pytest.raises(ServerError):
         transport.call(GetConfig(), OPTIONS)
     assert time.monotonic() - began < 1.0
+
+
+def test_a_server_in_trouble_is_not_asked_five_times_as_much(scripted: Make) -> None:
+    """Retries are twenty for a transport as long as nothing succeeds: what is over is asked once."""
+    server, _ = scripted(*[problem(503, "busy")] * 100)
+    transport = HttpTransport(server.url, policy=Policy(base_s=0.001))
+    for _ in range(40):
+        with pytest.raises(ServerError):
+            transport.call(GetConfig(), OPTIONS)
+    transport.close()
+    assert len(server.requests) == 40 + 20
 
 
 def test_a_redirect_is_not_followed(scripted: Make) -> None:

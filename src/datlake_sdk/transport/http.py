@@ -17,7 +17,7 @@ from datlake_sdk.transport.address import ServerAddress, proxy_for
 from datlake_sdk.transport.answers import ANSWER_LIMIT_BYTES, Received, refuse, value_from
 from datlake_sdk.transport.logs import log_target, part_from
 from datlake_sdk.transport.objects import Progress, Reader, download, upload
-from datlake_sdk.transport.retry import ONCE, FailedAttempt, Policy, chance, retried
+from datlake_sdk.transport.retry import ONCE, Budget, FailedAttempt, Policy, chance, retried
 from datlake_sdk.transport.workers import Overdue, Workers
 from datlake_sdk.wire.codec import checked
 from datlake_sdk.wire.http import BODY_METHODS, object_target, request_from_operation
@@ -50,6 +50,7 @@ class HttpTransport:
         self._address = ServerAddress.parse(base_url)
         self._api_key = api_key
         self._policy = policy or Policy()
+        self._budget = Budget()
         self.workers = Workers()
         self._wire = _Wire(self._address)
 
@@ -144,7 +145,7 @@ class HttpTransport:
 
     def _retried(self, attempt: Callable[[], T], options: CallOptions, left_s: Callable[[], float]) -> T:
         policy = self._policy if options.retries else ONCE
-        return retried(attempt, policy=policy, left_s=left_s, wait=time.sleep, chance=chance)
+        return retried(attempt, policy=policy, budget=self._budget, left_s=left_s, wait=time.sleep, chance=chance)
 
     def guarded(self, run: Callable[[], T], options: CallOptions, headers: dict[str, str], op: Op[object] | None) -> T:
         """What `run` returns; errors leave with the request's id and the run's."""

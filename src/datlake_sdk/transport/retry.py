@@ -57,10 +57,36 @@ class Policy(Struct, frozen=True):
 ONCE: Final = Policy(attempts=1)
 
 
+class Budget:
+    """How often may be tried again, over all calls of one transport: a lake in trouble is not asked five times as much.
+
+    It begins with 20 retries; every tenth success earns one back, up to as many. Shared by threads without a lock: of
+    two changes at one moment, one may be lost.
+    """
+
+    def __init__(self, retries: int = 20, *, successes_per_retry: int = 10) -> None:
+        """Full."""
+        self._price = successes_per_retry
+        self._most = self._left = retries * successes_per_retry
+
+    def spend(self) -> bool:
+        """True where one retry more may be made; it is paid for."""
+        if self._left < self._price:
+            return False
+        self._left -= self._price
+        return True
+
+    def earn(self) -> None:
+        """A call succeeded."""
+        if self._left < self._most:
+            self._left += 1
+
+
 def retried(
     send: Callable[[], T],
     *,
     policy: Policy,
+    budget: Budget,
     left_s: Callable[[], float],
     wait: Callable[[float], object],
     chance: Callable[[], float],
@@ -69,12 +95,15 @@ def retried(
     failed = 0
     while True:
         try:
-            return send()
+            answer = send()
         except FailedAttempt as attempt:
             failed += 1
             pause = None if attempt.is_final else policy.pause_s(failed, left_s(), chance, attempt.retry_after_s)
-            if pause is None:
+            if pause is None or not budget.spend():
                 raise attempt.error from attempt.__cause__
+        else:
+            budget.earn()
+            return answer
         wait(pause)
 
 
