@@ -1,4 +1,4 @@
-"""The thread beside a run: its mark on the host, signs of life, where it runs. Nothing of it is the user's to wait for."""
+"""The thread beside a run: its mark on the host, signs of life, where it runs. The user waits for none of it."""
 
 from __future__ import annotations
 

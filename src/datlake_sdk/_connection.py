@@ -89,6 +89,11 @@ class Connection:
             self._outboxes.setdefault(None, Outbox(self._settings, self._transport))
         return self._outboxes[None]
 
+    @property
+    def transport(self) -> Transport:
+        """The road to the lake; opens nothing yet."""
+        return self._transport()
+
     def close(self) -> None:
         """Closes connections and files that this client opened; a transport that was passed in stays open.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -130,7 +129,7 @@ class RunState:
             heartbeat_interval_s=self.attendant.interval_s,
             process=own_identity(),
         )
-        # Before the start is sent: while this thread waits for a disk or a socket, that one leaves its mark on the host.
+        # Before the start is sent: while this thread waits for a disk or a socket, that one marks the host.
         self.attendant.start(op.started_at)
         self.recorder.offer(op)
         inform("run %s of job %s started", self.run_id, self.job_name)

@@ -65,6 +65,12 @@ def bury(folder: str, destination: str, frame: Frame, error: DatlakeError) -> No
         status=error.status,
         refused_at=_now(),
     )
+    put_back(folder, destination, letter)
+
+
+def put_back(folder: str, destination: str, letter: DeadLetter) -> None:
+    """The letter is the last of the dead ones. Raises `OSError`."""
+    path = os.path.join(folder, DEAD_FILE)
     append_frame(path, header(destination, "dead", 1), DEAD, msgspec.json.encode(letter))
 
 

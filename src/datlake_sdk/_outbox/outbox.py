@@ -180,6 +180,8 @@ class Outbox:
     def begin_anew(self) -> None:
         """In a forked child: its copies of the parent's files are closed, and nothing of the parent's is sent."""
         self._queue.abandon()
+        if self._steps is not None:
+            _INHERITED.append(self._steps)  # closed, it would let go of the claim that the parent goes on with
         if self._presence is not None:
             self._presence.abandon()
         self._begin()
@@ -292,6 +294,7 @@ def _run_of(what: object) -> str:
 
 _OUTBOXES: WeakSet[Outbox] = WeakSet()
 _registered: list[bool] = []
+_INHERITED: list[object] = []
 
 
 def _tidy_with_the_process(outbox: Outbox) -> None:

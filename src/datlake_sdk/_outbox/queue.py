@@ -54,7 +54,7 @@ class Segment:
         self.synced_bytes = 0
         self.damaged_bytes = 0
         self.is_broken = False
-        # Frames that fail by themselves while others pass: tried again later, and the file stays till they are answered.
+        # Frames that fail by themselves while others pass: tried again later; the file stays till they are answered.
         self.parked: list[Frame] = []
 
 
@@ -154,7 +154,7 @@ class SegmentQueue:
             return segment
 
     def _rewrite(self, broken: Segment, error: OSError) -> bool:
-        """True once what a broken segment held is on the disk elsewhere: a sync that failed once proves nothing later."""
+        """True once what a broken segment held is synced elsewhere: a sync that failed once proves nothing later."""
         self.trouble, broken.is_broken = error, True
         fresh = self._roll(broken)
         if fresh.in_memory:

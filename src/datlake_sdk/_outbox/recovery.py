@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from datlake_sdk._outbox import dead
+from datlake_sdk._outbox.claims import claim_writer
 from datlake_sdk._outbox.delivery import Outcome, Verdict
 from datlake_sdk._outbox.journal import Frame, SegmentReader
 from datlake_sdk._outbox.parcels import BATCH_EVENTS, Parcel, parcel_from
-from datlake_sdk._outbox.claims import claim_writer
 from datlake_sdk.errors import InvalidRequest
 from datlake_sdk.wire.models import RunError
 from datlake_sdk.wire.operations import CompleteRun
@@ -23,8 +23,8 @@ from datlake_sdk.wire.operations import CompleteRun
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from datlake_sdk._outbox.delivery import Delivery
     from datlake_sdk._outbox.claims import Abandoned, Claim
+    from datlake_sdk._outbox.delivery import Delivery
 
 SEGMENT_ENDING = ".seg"
 PRESENCE_ENDING = ".presence"

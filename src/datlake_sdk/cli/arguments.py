@@ -36,6 +36,9 @@ class Arguments(argparse.Namespace):
     outputs: Sequence[str] = ()
     metadata: Sequence[str] = ()
     program: Sequence[str] = ()
+    ids: Sequence[str] = ()
+    all: bool = False
+    timeout: float = 60.0
 
 
 class Parser(argparse.ArgumentParser):

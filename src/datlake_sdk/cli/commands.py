@@ -49,7 +49,7 @@ def _main_parser() -> tuple[Parser, Collection[str]]:
     )
     parser.add_argument("--version", action="version", version=f"datlake {__version__}", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for group in (_add_run, _add_demo, _add_lists, _add_tables, _add_lineage, _add_setup):
+    for group in (_add_run, _add_demo, _add_lists, _add_tables, _add_lineage, _add_outbox, _add_setup):
         group(commands)
     return parser, commands.choices
 
@@ -145,6 +145,25 @@ def _add_tables(commands: Commands) -> None:
     for each in (tables, table):
         _add_limit(each)
     for each in (tables, table, uri):
+        _add_json(each)
+
+
+def _add_outbox(commands: Commands) -> None:
+    outbox = _add(commands, "outbox", "outbox:status", "what waits on this host for a lake, and what was refused")
+    actions = outbox.add_subparsers(metavar="ACTION", prog="datlake outbox", title="actions")
+    status = _add(actions, "status", "outbox:status", "what waits, by destination")
+    flush = _add(actions, "flush", "outbox:flush", "deliver what processes that are gone left for the lake in use")
+    dead = _add(actions, "dead", "outbox:dead_letters", "what the lake refused for good, with its answers")
+    retry = _add(actions, "retry", "outbox:retry", "send dead letters again")
+    drop = _add(actions, "drop", "outbox:drop", "throw dead letters away")
+    for each in (retry, drop):
+        each.add_argument("ids", nargs="*", metavar="ID", help="a dead letter's id, or enough of its beginning")
+        each.add_argument("--all", action="store_true", help="all of them")
+    for each in (flush, retry):
+        each.add_argument(
+            "--timeout", type=float, default=60.0, metavar="SECONDS", help="stop after this long (%(default)g)"
+        )
+    for each in (outbox, status, flush, dead, retry, drop):
         _add_json(each)
 
 

@@ -45,7 +45,11 @@ def child_environment(job: JobContext) -> dict[str, str]:
     found = {PARENT_VARIABLE: job.run_id}
     if settings.disabled:
         return found
-    found |= {"DATLAKE_HOME": settings.home, "DATLAKE_NAMESPACE": settings.namespace}
+    found |= {
+        "DATLAKE_HOME": settings.home,
+        "DATLAKE_NAMESPACE": settings.namespace,
+        "DATLAKE_OUTBOX_DIR": settings.outbox_dir,
+    }
     if settings.api_url is not None:
         found["DATLAKE_API_URL"] = settings.api_url
     if settings.api_key is not None:
