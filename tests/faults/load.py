@@ -127,11 +127,12 @@ class Load:
             self._ledger.write("contradicted", f"{op.key} {sorted(versions)}".encode())
 
     def _send(self, client: DatlakeClient, op: Op[object]) -> object | None:
-        try:
-            return client.call(op)
-        except DatlakeError as error:
-            self._ledger.write("failed", f"{op.key} {error.code} {error.message}".replace("\n", " ").encode())
-            return None
+        for _ in range(self._chosen.turns):
+            try:
+                return client.call(op)
+            except DatlakeError as error:
+                self._ledger.write("failed", f"{op.key} {error.code} {error.message}".replace("\n", " ").encode())
+        return None
 
 
 @contextmanager
@@ -164,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--lives", type=int, default=0, help="runs of each thread; 0 is until stdin ends")
     parser.add_argument("--copies", type=int, default=1, help="senders of each operation, all at once")
+    parser.add_argument("--turns", type=int, default=1, help="how often an operation is tried, retries not counted")
     parser.add_argument("--timeout", type=float, default=5.0)
     return parser
 

@@ -45,6 +45,10 @@ class PowerlessDisk:
         """From now on nothing reaches the disk and nothing is read from it; what was only in memory never will."""
         subprocess.run(["xfs_io", "-x", "-c", "shutdown", str(self.at)], check=True, timeout=60, capture_output=True)
 
+    def turn_read_only(self) -> None:
+        """From now on the file system takes no writes, as after an error that the kernel found in it."""
+        subprocess.run(["mount", "-o", "remount,abort", str(self.at)], check=True, timeout=60, capture_output=True)
+
     def power_on(self) -> None:
         """The file system as a machine finds it that starts again. Nobody may have a file of it open."""
         _unmount(self.at)
@@ -63,12 +67,6 @@ def powerless_disk(folder: Path, size_mib: int = 64) -> Iterator[PowerlessDisk]:
         yield disk
     finally:
         disk.close()
-
-
-def remount(at: Path, *, read_only: bool) -> None:
-    """The mounted file system takes no writes any more, or takes them again."""
-    mode = "remount,ro" if read_only else "remount,rw"
-    subprocess.run(["mount", "-o", mode, str(at)], check=True, timeout=60)
 
 
 def _unmount(at: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import pytest
 from benchmarks import report
 from benchmarks.figures import Claim, Figure, Result
 
+BEGAN_S = time.monotonic()
 IS_LONG = os.environ.get("DATLAKE_FAULTS") == "long"
 FILE = report.FOLDER / "faults.json"
 PAGE = report.FOLDER / "faults.md"
@@ -48,7 +50,7 @@ def keep(
     report.FOLDER.mkdir(exist_ok=True)
     FILE.write_bytes(msgspec.json.format(msgspec.json.encode(ordered)) + b"\n")
     PAGE.write_text(_page(ordered), encoding="utf-8")
-    print("\n".join(["", f"{row}  {title}", *(f"  {one.verdict:<8} {one}" for one in claims), *map(str, notes)]))
+    print(report.text_of(result, time.monotonic() - BEGAN_S))
 
 
 def none_of(what: str, count: int) -> Claim:

@@ -49,7 +49,7 @@ def test_operations_whose_answers_are_lost_after_the_commit_happen_once(tmp_path
     """Every second answer of a connection is lost, and with it the connection: nearly each operation is sent twice."""
     with Served(tmp_path / "lake") as server, FaultProxy(server.port, Fault(swallows=2)) as proxy:
         began = time.monotonic()
-        with load.started(proxy.url, tmp_path / "ledger", threads=THREADS, lives=LOST, timeout=30) as loading:
+        with load.started(proxy.url, tmp_path / "ledger", threads=THREADS, lives=LOST, turns=9) as loading:
             load.ended(loading, LIMIT_S)
         told = sent(LOST, proxy, time.monotonic() - began)
         assert proxy.counts.swallowed >= LOST * THREADS * OPERATIONS_OF_A_LIFE - THREADS - 1, told
@@ -61,7 +61,7 @@ def test_operations_sent_by_two_senders_at_once_happen_once(tmp_path: Path) -> N
     """Two flushers of one outbox: the same operations, at the same moment, and each third answer lost beside."""
     with Served(tmp_path / "lake") as server, FaultProxy(server.port, Fault(swallows=3)) as proxy:
         began = time.monotonic()
-        options = {"threads": THREADS, "lives": DOUBLED, "copies": 2, "timeout": 30}
+        options = {"threads": THREADS, "lives": DOUBLED, "copies": 2, "turns": 9}
         with load.started(proxy.url, tmp_path / "ledger", **options) as loading:
             load.ended(loading, LIMIT_S)
         told = sent(DOUBLED, proxy, time.monotonic() - began)
