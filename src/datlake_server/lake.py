@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from msgspec import Struct
@@ -18,8 +19,10 @@ from datlake_server.caller import Caller
 from datlake_server.objects.files import ObjectFiles, Upload
 from datlake_server.places import refuse_network_file_system
 from datlake_server.run_logs import LogPlace, RunLogs
-from datlake_server.services import catalog, diff, events, graph, legacy, lineage, runs, snapshots
+from datlake_server.serverlock import is_served
+from datlake_server.services import catalog, diff, events, graph, legacy, lineage, receipts, runs, snapshots
 from datlake_server.services.presence import Watch
+from datlake_server.services.receipts import Answered
 from datlake_server.services.registry import HANDLERS
 from datlake_server.store.sqlite import SqliteStore, now_us
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
+    from datlake_sdk.errors import DatlakeError
     from datlake_sdk.wire.models import LakeObject, LogState
     from datlake_sdk.wire.operations import Op
     from datlake_server.store.base import Store, Tx
@@ -59,10 +63,13 @@ class Lake:
         self._logs = logs
 
     @classmethod
-    def open(cls, home: str, *, clock: Callable[[], int] = now_us, watch: Watch | None = None) -> Lake:
+    def open(
+        cls, home: str, *, clock: Callable[[], int] = now_us, watch: Watch | None = None, serves: bool = False
+    ) -> Lake:
         """The lake in the folder `home` (0700), made if need be. Raises `ServerError` saying why it cannot be.
 
         Without a `watch` it is the lake of the processes of this host, which looks up whether those of runs live.
+        Whoever `serves` the folder folds the write-ahead log for all who use it.
         """
         home = os.path.abspath(os.path.expanduser(home))
         try:
@@ -72,7 +79,8 @@ class Lake:
             raise ServerError(message, code="lake_unwritable", retryable=False) from error
         refuse_network_file_system(home)
         files = ObjectFiles(os.path.join(home, "objects"))
-        store = SqliteStore(os.path.join(home, "lake.db"), clock)
+        another_folds = None if serves else partial(is_served, home)
+        store = SqliteStore(os.path.join(home, "lake.db"), clock, another_folds=another_folds)
         logs = RunLogs(store, files, os.path.join(home, "logs"))
         lake = cls(store, files, logs, watch or Watch(clock, time.monotonic, look_up=is_alive))
         files.sweep()
@@ -83,12 +91,21 @@ class Lake:
 
         A write waits at most `patience_s` seconds for others who hold the lake.
         """
+        return self.answer(op, caller, patience_s=patience_s).value
+
+    def answer(self, op: Op[A], caller: Caller = NOBODY, *, patience_s: float = PATIENCE_S) -> Answered[A]:
+        """As `dispatch`, with whether it is the answer that the caller's key got before."""
         op = codec.checked(op)
         service = HANDLERS[type(op)]
         caller = replace(caller, presence=self._watch)
 
-        def work(tx: Tx) -> A:
+        def effect(tx: Tx) -> A:
             return cast("A", service(tx, op, caller))
+
+        key = caller.key if receipts.is_needed(op, caller) else None
+
+        def work(tx: Tx) -> Answered[A]:
+            return Answered(effect(tx)) if key is None else receipts.once(tx, op, key, lambda: effect(tx))
 
         if isinstance(op, CompleteRun):
             try:
@@ -133,6 +150,20 @@ class Lake:
     def read_log(self, namespace: str, run_id: str, offset: int = 0, limit: int = 1 << 20) -> tuple[bytes, LogState]:
         """At most `limit` bytes of the run's log from `offset`, and how far it has grown. Raises `NotFound`."""
         return self._logs.read(namespace, run_id, offset, limit)
+
+    @property
+    def damage(self) -> DatlakeError | None:
+        """What writes are refused with; null for a lake that is well as far as is known."""
+        return self._store.damage
+
+    @property
+    def is_left_over(self) -> bool:
+        """True where the lake was found as a process leaves it that is killed."""
+        return self._store.is_left_over
+
+    def quick_check(self, stop: Callable[[], bool]) -> bool:
+        """True once all records were looked at, and `damage` tells what was found; false where `stop` became true."""
+        return self._store.quick_check(stop)
 
     def close(self) -> None:
         """Lets go of files and connections."""

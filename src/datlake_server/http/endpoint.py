@@ -17,8 +17,9 @@ from datlake_sdk.wire.operations import (
     Op,
 )
 from datlake_server.caller import Caller
-from datlake_server.http.exchange import Answer, Incoming, json_answer, tagged_answer, take_names_from_query
+from datlake_server.http.exchange import Answer, Headers, Incoming, json_answer, tagged_answer, take_names_from_query
 from datlake_server.services.catalog import LIMITS
+from datlake_server.services.receipts import is_keyed
 
 if TYPE_CHECKING:
     from datlake_server.http.threads import Threads
@@ -36,6 +37,7 @@ _JSON_TYPE: Final = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;.*)?", re.
 KEY_PATTERN: Final = r'^("([ !#-\[\]-~]|\\["\\])+"|[!#-~][!-~]*)$'
 _KEY: Final = re.compile(KEY_PATTERN)
 _KEY_LIMIT: Final = 255
+_REPLAYED: Final[Headers] = ((b"idempotency-replayed", b"true"),)
 
 
 class OperationEndpoint:
@@ -75,11 +77,11 @@ class OperationEndpoint:
     def _answer(self, request: Incoming, body: bytes) -> Answer:
         _require_shallow(body)
         op = operation_from_request(self._op_type, request.names, request.query, body)
-        key = key_from_header(request.header(b"idempotency-key")) if self._op_type.writes else None
-        answer = self._lake.dispatch(op, Caller(key=key, request_id=request.request_id))
+        key = key_from_header(request.header(b"idempotency-key")) if is_keyed(self._op_type) else None
+        answer = self._lake.answer(op, Caller(key=key, request_id=request.request_id))
         if self._op_type in TAGGED:
-            return tagged_answer(answer, request.header(b"if-none-match"))
-        return json_answer(answer, self._op_type.http.status)
+            return tagged_answer(answer.value, request.header(b"if-none-match"))
+        return json_answer(answer.value, self._op_type.http.status, _REPLAYED if answer.is_replay else ())
 
 
 def path_names(path: str) -> list[str]:

@@ -13,6 +13,7 @@ from datlake_sdk.wire.operations import OPERATIONS, Op, answer_type
 from datlake_sdk.wire.problems import Problem
 from datlake_server.http.endpoint import KEY_PATTERN, TAGGED, path_names, query_parameters
 from datlake_server.http.openapi_extras import REQUEST_ID, extra_paths, problem_responses, problems
+from datlake_server.services.receipts import is_keyed
 
 Json: TypeAlias = dict[str, object]
 
@@ -23,10 +24,10 @@ Lineage-tracked data jobs: which run wrote this, from exactly what, and where is
 
 Names in a path are percent-encoded (`/` as `%2F`, `.` and `..` as `%2E` and `%2E%2E`); any name may also be written as
 `-` in the path and given in the query: `/tables/-/snapshots/latest?table_name=..`.
-`X-Request-Id` is taken from the request or made, and returned on every answer. Writes take an `Idempotency-Key`: the
-same key and body get the same answer however often they are sent. Errors are problems (RFC 9457). Unknown query
-parameters are refused; unknown fields of a body are ignored. Times are RFC 3339 with a time zone. `HEAD` works wherever
-`GET` does."""
+`X-Request-Id` is taken from the request or made, and returned on every answer. `POST` and `PUT` take an
+`Idempotency-Key`: the same key and body get the same answer however often they are sent. Errors are problems (RFC
+9457). Unknown query parameters are refused; unknown fields of a body are ignored. Times are RFC 3339 with a time zone.
+`HEAD` works wherever `GET` does."""
 
 
 def document(version: str) -> Json:
@@ -76,7 +77,7 @@ def _operation(op_type: type[Op[object]], path: str, schema: Json, answer: Json)
         "summary": _summary(op_type),
         "description": re.sub(r"\n\s*", "\n", (op_type.__doc__ or "").strip()),
         "tags": [_tag(path)],
-        "parameters": _parameters(op_type, path, schema, has_body=has_body),
+        "parameters": _parameters(op_type, path, schema),
         "responses": _responses(op_type, answer),
     }
     if has_body:
@@ -85,7 +86,7 @@ def _operation(op_type: type[Op[object]], path: str, schema: Json, answer: Json)
     return described
 
 
-def _parameters(op_type: type[Op[object]], path: str, schema: Json, *, has_body: bool) -> list[Json]:
+def _parameters(op_type: type[Op[object]], path: str, schema: Json) -> list[Json]:
     fields = _fields(schema)
     names: list[Json] = [
         {"name": name, "in": "path", "required": True, "schema": _portable(_not_null(fields[name]))}
@@ -98,7 +99,7 @@ def _parameters(op_type: type[Op[object]], path: str, schema: Json, *, has_body:
     ]
     headers = [
         _HEADERS["request_id"],
-        *([_HEADERS["key"]] if has_body else []),
+        *([_HEADERS["key"]] if is_keyed(op_type) else []),
         *([_HEADERS["known"]] if op_type in TAGGED else []),
     ]
     return [*names, *query, *headers]
@@ -108,6 +109,8 @@ def _responses(op_type: type[Op[object]], answer: Json) -> Json:
     headers: Json = dict(REQUEST_ID)
     if op_type in TAGGED:
         headers["ETag"] = {"schema": {"type": "string"}, "description": "Changes when the answer does."}
+    if is_keyed(op_type):
+        headers["Idempotency-Replayed"] = _REPLAYED
     good: Json = {"description": "The answer.", "headers": headers, "content": {"application/json": {"schema": answer}}}
     statuses = [400, 401, 403, 405, 422, 429, 500, 503]
     if op_type.__name__ not in _GLOBAL:
@@ -192,6 +195,10 @@ def _tag(path: str) -> str:
 
 _METHODS: Final = ("parameters", "get", "head", "post", "put", "patch", "delete")
 _TAGS: Final = ("jobs", "runs", "tables", "events", "lineage", "objects", "server")
+_REPLAYED: Final[Json] = {
+    "schema": {"type": "string", "const": "true"},
+    "description": "This is what the key's first request was answered; nothing was done now.",
+}
 _HEADERS: Final[dict[str, Json]] = {
     "request_id": {
         "name": "X-Request-Id",
@@ -203,7 +210,8 @@ _HEADERS: Final[dict[str, Json]] = {
         "name": "Idempotency-Key",
         "in": "header",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": KEY_PATTERN},
-        "description": "The same key and body get the same answer; printable ASCII, bare or quoted.",
+        "description": "The same key and body get the same answer for 30 days, another body gets 422; printable ASCII, "
+        "bare or quoted.",
     },
     "known": {
         "name": "If-None-Match",

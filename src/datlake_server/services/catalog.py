@@ -25,6 +25,7 @@ from datlake_sdk.wire.operations import (
 from datlake_sdk.wire.times import moment
 from datlake_server.services.lineage import TableRow
 from datlake_server.services.pages import LAST_NAME, name_after, page
+from datlake_server.services.receipts import WINDOW_S
 from datlake_server.services.records import JobRow, runs_of
 from datlake_server.services.registry import handles
 from datlake_server.services.snapshots import known_table, snapshots_of
@@ -44,6 +45,7 @@ LIMITS: Final = {
     "page_items": 1000,
     "graph_nodes": 5000,
     "name_characters": 2048,
+    "idempotency_window_s": WINDOW_S,
 }
 
 
