@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from datlake_sdk._offload import offload
+from datlake_sdk.aio_paging import AsyncPaged
 from datlake_sdk.client import DatlakeClient
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from datlake_sdk._connection import Call
     from datlake_sdk.client import When
-    from datlake_sdk.paging import Paged
     from datlake_sdk.settings import Settings
     from datlake_sdk.transport.base import Transport
     from datlake_sdk.wire import operations as ops
@@ -41,40 +41,8 @@ if TYPE_CHECKING:
 
     A = TypeVar("A")
 
-T = TypeVar("T")
 
-__all__ = ["AsyncDatlakeClient", "AsyncPaged"]
-
-
-class AsyncPaged(Generic[T]):
-    """One page of a list; `async for` goes on through all the pages after it."""
-
-    def __init__(self, page: Paged[T]) -> None:
-        """Holds the page."""
-        self._page = page
-
-    @property
-    def items(self) -> list[T]:
-        """The items of this page."""
-        return self._page.items
-
-    @property
-    def next_cursor(self) -> str | None:
-        """Where the next page begins, null on the last."""
-        return self._page.next_cursor
-
-    async def next_page(self) -> AsyncPaged[T] | None:
-        """The page after this one, null on the last."""
-        following = await offload(self._page.next_page)
-        return None if following is None else AsyncPaged(following)
-
-    async def __aiter__(self) -> AsyncIterator[T]:
-        """Every item of this page and of those after it, fetched as they are reached."""
-        page: AsyncPaged[T] | None = self
-        while page is not None:
-            for item in page.items:
-                yield item
-            page = await page.next_page()
+__all__ = ["AsyncDatlakeClient"]
 
 
 class AsyncDatlakeClient:
@@ -433,6 +401,14 @@ class AsyncDatlakeClient:
     async def read_object(self, uri: str, **call: Unpack[Call]) -> AsyncIterator[bytes]:
         """The object's bytes, a chunk at a time. `uri` is `datlake://bucket/object`."""
         chunks = await offload(lambda: self.sync.read_object(uri, **call))
+        while (chunk := await offload(lambda: next(chunks, None))) is not None:
+            yield chunk
+
+    async def read_log(
+        self, run_id: str, *, offset: int = 0, follow: bool = False, **call: Unpack[Call]
+    ) -> AsyncIterator[bytes]:
+        """What the run said from byte `offset` on, a piece at a time; with `follow` until it has ended."""
+        chunks = self.sync.read_log(run_id, offset=offset, follow=follow, **call)
         while (chunk := await offload(lambda: next(chunks, None))) is not None:
             yield chunk
 

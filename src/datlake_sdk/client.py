@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Graph,
         Job,
         LakeObject,
+        LogState,
         Namespace,
         NodeKind,
         Run,
@@ -378,6 +379,24 @@ class DatlakeClient(Connection):
         """The object's bytes, a chunk at a time. `uri` is `datlake://bucket/object`."""
         bucket, name = calls.object_of(uri)
         return self._transport().download(self._scope(call), bucket, name, calls.options(self._settings, call))
+
+    def read_log(self, run_id: str, *, offset: int = 0, follow: bool = False, **call: Unpack[Call]) -> Iterator[bytes]:
+        """What the run said from byte `offset` on, a piece at a time; with `follow` until it has ended.
+
+        Nothing is asked before the first `next`. A lake that is away while it is followed is asked again for two
+        minutes.
+        """
+        from datlake_sdk.logs.following import PIECE_BYTES, followed, present
+
+        options, scope = calls.options(self._settings, call), self._scope(call)
+
+        def read(at: int) -> tuple[bytes, LogState]:
+            return self._transport().read_log(scope, run_id, at, PIECE_BYTES, options)
+
+        def is_running() -> bool:
+            return self.get_run(run_id, **call).state == "running"
+
+        return followed(read, is_running, offset) if follow else present(read, offset)
 
     def list_objects(
         self, bucket: str, *, prefix: str = "", limit: int = 100, cursor: str | None = None, **call: Unpack[Call]

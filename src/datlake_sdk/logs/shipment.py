@@ -41,6 +41,11 @@ class ProcessLog:
         return self._log.close()
 
     @property
+    def path(self) -> str:
+        """The file that it is written to, from the beginning on."""
+        return self._log.path
+
+    @property
     def lines_lost(self) -> int:
         """Lines that could not be kept."""
         return self._log.lines_lost
