@@ -27,7 +27,12 @@ SIGNALS: Final = ("SIGTERM", "SIGHUP")
 _STACKS_BYTES: Final = 16 << 10
 
 _watched: dict[str, _Watched] = {}
-_lock = threading.Lock()
+# Re-entrant: a user's signal handler may fork in the thread that is setting signals up.
+_lock = threading.RLock()
+_minds_forks: list[bool] = []
+_forking: list[bool] = []
+# A thread may hold the lock while its disk hangs; a fork must not hang with it.
+_LOCK_WAIT_S: Final = 1.0
 
 
 class Mark(Struct, frozen=True):
@@ -43,6 +48,7 @@ def watch(stem: str) -> None:
     if sys.platform == "win32":
         return
     with _lock:
+        _mind_forks()
         for name in SIGNALS:
             with suppress(OSError):
                 _watch(name, f"{stem}.{name}")
@@ -54,14 +60,6 @@ def leave(stem: str) -> None:
         for name, watched in _watched.items():
             watched.leave(f"{stem}.{name}")
     remove(stem)
-
-
-def abandon() -> None:
-    """In a forked child: its death by a signal writes nothing into what belongs to its parent."""
-    global _lock  # noqa: PLW0603 -- a thread of the parent may have held it as it forked
-    _lock = threading.Lock()
-    for watched in _watched.values():
-        watched.leave_all()
 
 
 def read(stem: str) -> Mark | None:
@@ -94,19 +92,19 @@ class _Sink:
 
 
 class _Watched:
-    """One signal of this process: the descriptor that faulthandler writes to, and the names of the file behind it.
+    """One signal of this process: the descriptor that faulthandler writes to, and the file behind it with its names.
 
     The descriptor is never closed, only pointed elsewhere: faulthandler would write into whatever got its number next.
     """
 
-    def __init__(self, name: str, path: str) -> None:
-        import signal
-
-        self._number: int = getattr(signal, name)
-        self._paths: list[str] = [path]
-        self._descriptor = _made(path)
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._descriptor = os.open(os.devnull, os.O_WRONLY)
         self._inode = _inode(self._descriptor)
         self._sink: ref[_Sink] | None = None
+        self._paths: list[str] = []
+        self._file: int | None = None
+        self._file_inode: tuple[int, int] | None = None
 
     @property
     def is_registered(self) -> bool:
@@ -130,40 +128,60 @@ class _Watched:
         self._sink = ref(sink)
 
     def join(self, path: str) -> None:
-        """`path` is one of the names of the file, for another destination of the same process."""
-        if path in self._paths:
-            return
-        if not self._linked(path):
-            self._point(_made(path))
-            self._paths = []
-        self._paths.append(path)
+        """`path` is one of the names of the file, for another destination of the same process, and the file is empty.
+
+        What it holds cannot be true of a process that asks for this: a signal that did not kill it.
+        """
+        if path not in self._paths and not self._linked(path):
+            self.park()
+            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            self._file_inode = _inode(self._file)
+            self._paths.append(path)
+            self.resume()
+        elif self._file is not None and _inode(self._file) == self._file_inode:
+            os.ftruncate(self._file, 0)
 
     def leave(self, path: str) -> None:
+        """The file goes by one name less; without a name, nothing is written any more."""
         if path in self._paths:
             self._paths.remove(path)
             if not self._paths:
-                self.leave_all()
+                self.park()
 
-    def leave_all(self) -> None:
+    def park(self) -> None:
+        """The signal writes nothing, and there is no file any more."""
+        self.pause()
+        if self._file is not None and _inode(self._file) == self._file_inode:
+            os.close(self._file)
+        self._file = None
         self._paths = []
+
+    def pause(self) -> None:
+        """The signal writes nothing for now."""
         with suppress(OSError):
-            self._point(os.open(os.devnull, os.O_WRONLY))
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            try:
+                self._point_to(nothing)
+            finally:
+                os.close(nothing)
+
+    def resume(self) -> None:
+        """The signal writes to the file, if there is one."""
+        if self._file is not None and _inode(self._file) == self._file_inode:
+            self._point_to(self._file)
 
     def _linked(self, path: str) -> bool:
         for known in self._paths:
             with suppress(OSError):
                 os.link(known, path)
+                self._paths.append(path)
                 return True
         return False
 
-    def _point(self, target: int) -> None:
-        """Whatever the signal writes goes to `target`, which is closed under its own number."""
-        try:
-            if self.is_intact:
-                os.dup2(target, self._descriptor, inheritable=False)
-                self._inode = _inode(self._descriptor)
-        finally:
-            os.close(target)
+    def _point_to(self, target: int) -> None:
+        if self.is_intact:
+            os.dup2(target, self._descriptor, inheritable=False)
+            self._inode = _inode(self._descriptor)
 
 
 def _watch(name: str, path: str) -> None:
@@ -174,12 +192,39 @@ def _watch(name: str, path: str) -> None:
     is_free = _is_free(number)
     is_lost = watched is not None and watched.is_registered and not watched.is_intact
     if is_lost or (is_free and (watched is None or not watched.is_intact)):
-        # Known before it is armed: a child forked in between finds what to point elsewhere.
-        watched = _watched[name] = _Watched(name, path)
+        watched = _watched[name] = _Watched(number)
     if watched is not None and (is_free or is_lost):
         watched.arm(is_free=is_free)
     if watched is not None and watched.is_registered:
-        watched.join(path) if _is_unhandled(number) else watched.leave_all()
+        watched.join(path) if _is_unhandled(number) else watched.park()
+
+
+def _mind_forks() -> None:
+    """Nothing is written while a fork goes on: a child may be killed before it has done anything of its own."""
+    if not _minds_forks:
+        _minds_forks.append(True)
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_the_child)
+
+
+def _before_fork() -> None:
+    _forking.append(_lock.acquire(timeout=_LOCK_WAIT_S))
+    for watched in _watched.values():
+        watched.pause()
+
+
+def _after_fork() -> None:
+    for watched in _watched.values():
+        watched.resume()
+    if _forking and _forking.pop():
+        _lock.release()
+
+
+def _in_the_child() -> None:
+    global _lock  # noqa: PLW0603 -- the parent's may be held by a thread that the child does not have
+    _lock = threading.RLock()
+    _forking.clear()
+    for watched in _watched.values():
+        watched.park()
 
 
 def _is_free(number: int) -> bool:
@@ -222,10 +267,6 @@ def _read(name: str, path: str) -> Mark | None:
         return None
     finally:
         os.close(descriptor)
-
-
-def _made(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
 def _inode(descriptor: int) -> tuple[int, int] | None:

@@ -124,7 +124,6 @@ class Presence:
     def abandon(self) -> None:
         """In a forked child: nothing here is the child's; the file stays as it is, the lock stays the parent's."""
         self._lock = threading.Lock()  # the parent may have held the old one as it forked
-        marks.abandon()
         descriptor, self._descriptor = self._descriptor, None
         # Closed without unlocking: a lock belongs to all copies of the descriptor.
         if descriptor is not None and _inode(descriptor) == self._inode:

@@ -1,0 +1,435 @@
+"""What a process leaves when it ends: each ending is a real process, and each claim a real lock."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from datlake_sdk._outbox.claims import Abandoned, claim, claim_writer
+from datlake_sdk._outbox.presence import Line, OpenRun, Presence
+from datlake_sdk.wire.ids import new_id
+from datlake_sdk.wire.processes import own_identity
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no locks and no signals of this kind there")
+
+RUN = OpenRun("nightly", "default", "run-1", "2024-05-01T00:00:00Z")
+
+BEGIN = """
+import faulthandler, os, signal, sys, time
+from datlake_sdk._outbox.presence import OpenRun, Presence
+from datlake_sdk.wire.ids import new_id
+RUN = OpenRun("nightly", "default", "run-1", "2024-05-01T00:00:00Z")
+def begin(folder=sys.argv[1]):
+    presence = Presence.create(folder, new_id())
+    presence.began(RUN)
+    presence.watch_signals()
+    return presence
+def up():
+    print("up", flush=True)
+def wait():
+    up()
+    time.sleep(60)
+"""
+
+
+class Child:
+    """A process with a presence in `folder`, once it says `up`."""
+
+    def __init__(self, folder: Path, body: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", BEGIN + body, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.expect("up")
+
+    def expect(self, line: str) -> None:
+        """`line` is what it says next."""
+        found = self.line()
+        assert found == line, (found, self.ended())
+
+    def end_by(self, number: signal.Signals) -> int:
+        """The status with which the process ended after the signal."""
+        self.process.send_signal(number)
+        return self.ended()[0]
+
+    def line(self) -> str:
+        """What it says next."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def ended(self) -> tuple[int, str]:
+        """The status, and what else was printed."""
+        out, err = self.process.communicate(timeout=20)
+        assert "Traceback" not in err, err
+        return self.process.returncode, out
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "outbox" / "0123456789abcdef"
+
+
+def the_presence(folder: Path) -> str:
+    [path] = folder.glob("*.presence")
+    return str(path)
+
+
+def told(folder: Path) -> Abandoned:
+    """What the one process that left something in `folder` told."""
+    found = claim(the_presence(folder))
+    assert found is not None
+    with found:
+        return found.told
+
+
+# --- endings ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "mark"), [("SIGTERM", "SIGTERM"), ("SIGHUP", "SIGHUP"), ("SIGKILL", None)])
+def test_a_process_dies_by_a_signal_as_ever_and_leaves_a_mark_of_it(
+    folder: Path, number: str, mark: str | None
+) -> None:
+    """Nothing can mark SIGKILL: such a run is lost, not aborted."""
+    child = Child(folder, "begin(); wait()")
+    assert claim(the_presence(folder)) is None
+    before = time.time()
+    assert child.end_by(signal.Signals[number]) == -signal.Signals[number]
+    left = told(folder)
+    assert left.runs == [RUN]
+    assert left.identity is not None
+    assert left.identity.pid == child.process.pid
+    assert left.died_by == mark
+    if mark is not None:
+        assert left.died_at is not None
+        assert before - 1 <= left.died_at.timestamp() <= time.time() + 1
+        assert "most recent call first" in left.stacks
+
+
+@pytest.mark.parametrize(
+    "work", ["sum(range(10**11))", "import re; re.match('(a+)+$', 'a' * 60 + 'b')"], ids=["sum", "re"]
+)
+def test_a_long_call_below_python_does_not_put_death_off(folder: Path, work: str) -> None:
+    """A Python handler runs when the call returns, which can be minutes after a scheduler has lost its patience."""
+    child = Child(folder, f"begin(); up(); {work}")
+    time.sleep(0.1)
+    assert child.end_by(signal.SIGTERM) == -signal.SIGTERM
+    assert told(folder).died_by == "SIGTERM"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [("os._exit(0)", 0), ("os._exit(3)", 3), ("sys.exit(3)", 3), ("raise SystemExit", 0), ("", 0)]
+)
+def test_an_ending_without_a_signal_leaves_no_mark(folder: Path, body: str, status: int) -> None:
+    child = Child(folder, f"begin(); up(); {body}")
+    assert child.ended() == (status, "")
+    left = told(folder)
+    assert (left.died_by, left.stacks, left.runs) == (None, "", [RUN])
+
+
+def test_a_presence_that_is_closed_leaves_nothing(folder: Path) -> None:
+    """And a signal after it kills as ever."""
+    child = Child(folder, "begin().close(remove=True); wait()")
+    assert list(folder.iterdir()) == []
+    assert child.end_by(signal.SIGTERM) == -signal.SIGTERM
+    assert list(folder.iterdir()) == []
+
+
+def test_a_run_that_has_ended_is_not_told(folder: Path) -> None:
+    child = Child(folder, "p = begin(); p.began(OpenRun('j', 'default', 'run-2', '')); p.ended('run-1'); wait()")
+    child.end_by(signal.SIGKILL)
+    assert [run.run_id for run in told(folder).runs] == ["run-2"]
+
+
+def test_a_process_with_two_destinations_marks_both(folder: Path, tmp_path: Path) -> None:
+    """Python's faulthandler knows one file for each signal; the second destination has its own name for it."""
+    other = tmp_path / "other"
+    child = Child(folder, f"begin(); begin({str(other)!r}); wait()")
+    child.end_by(signal.SIGTERM)
+    assert [told(place).died_by for place in (folder, other)] == ["SIGTERM", "SIGTERM"]
+
+
+def test_a_destination_that_is_done_with_takes_no_mark_from_the_next(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    child = Child(folder, f"begin().close(remove=True); begin({str(other)!r}); wait()")
+    child.end_by(signal.SIGHUP)
+    assert told(other).died_by == "SIGHUP"
+    assert list(folder.iterdir()) == []
+
+
+# --- what others have set up ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", ["signal.signal(15, mine); begin(); up()", "begin(); signal.signal(15, mine); up()"])
+def test_a_handler_of_the_users_stays_in_charge(folder: Path, body: str) -> None:
+    """Set before the run or within it; what it does counts, and no mark says otherwise."""
+    mine = "def mine(*_):\n    print('mine', flush=True)\n    sys.exit(4)\n"
+    child = Child(folder, f"{mine}{body}; time.sleep(60)")
+    child.process.send_signal(signal.SIGTERM)
+    child.expect("mine")
+    assert child.ended() == (4, "")
+    assert told(folder).died_by is None
+
+
+@pytest.mark.parametrize("chain", [True, False])
+@pytest.mark.parametrize("order", ["begin(); mine(); up()", "mine(); begin(); up()"])
+def test_stacks_that_the_user_asked_for_go_where_the_user_said(
+    folder: Path, tmp_path: Path, order: str, *, chain: bool
+) -> None:
+    """`faulthandler` has one registration for each signal, and Python's own list of handlers does not show it."""
+    stacks = tmp_path / "stacks"
+    mine = f"def mine(): faulthandler.register(15, file=open({str(stacks)!r}, 'w'), chain={chain})\n"
+    child = Child(folder, f"{mine}{order}; time.sleep(0.1); print('on', flush=True); time.sleep(60)")
+    child.process.send_signal(signal.SIGTERM)
+    if not chain:
+        child.expect("on")
+        child.process.kill()
+    assert child.ended()[0] == (-signal.SIGTERM if chain else -signal.SIGKILL)
+    assert "most recent call first" in stacks.read_text()
+    assert told(folder).died_by is None
+
+
+def test_a_signal_that_is_ignored_stays_ignored(folder: Path) -> None:
+    """Under `nohup` a job outlives its terminal."""
+    child = Child(folder, "signal.signal(1, signal.SIG_IGN); begin(); up(); time.sleep(0.2); print('on', flush=True)")
+    child.process.send_signal(signal.SIGHUP)
+    child.expect("on")
+    assert child.ended()[0] == 0
+    assert told(folder).died_by is None
+
+
+def test_a_signal_that_the_user_gives_back_is_watched_again_with_the_next_run(folder: Path) -> None:
+    """As an event loop does with its signal handlers."""
+    body = "p = begin(); signal.signal(15, print); signal.signal(15, signal.SIG_DFL); p.watch_signals(); wait()"
+    assert Child(folder, body).end_by(signal.SIGTERM) == -signal.SIGTERM
+    assert told(folder).died_by == "SIGTERM"
+
+
+def test_a_handler_below_python_that_came_later_outlives_the_run(folder: Path) -> None:
+    """A JVM or Ray sets one up where Python cannot see it; undoing ours would put back what was there before."""
+    body = """
+import ctypes
+p = begin()
+libc = ctypes.CDLL(None)
+kind = ctypes.CFUNCTYPE(None, ctypes.c_int)
+below = kind(lambda number: os._exit(7))
+libc.signal(15, below)
+p.watch_signals()
+p.close(remove=True)
+wait()
+"""
+    assert Child(folder, body).end_by(signal.SIGTERM) == 7
+
+
+def test_a_descriptor_that_became_another_file_is_not_written_to(folder: Path, tmp_path: Path) -> None:
+    """Programs that turn into daemons close whatever they find, and the numbers are given out again."""
+    theirs = tmp_path / "theirs"
+    body = (
+        "p = begin(); os.closerange(3, 100)\n"
+        f"files = [open({str(theirs)!r} + str(n), 'w') for n in range(20)]\n"
+        "assert not p.began(RUN); p.refresh(); p.watch_signals(); p.close(remove=True); p.abandon(); wait()"
+    )
+    assert Child(folder, body).end_by(signal.SIGTERM) == -signal.SIGTERM
+    assert {path.read_text() for path in tmp_path.glob("theirs*")} == {""}
+
+
+# --- forked children --------------------------------------------------------------------------------------------------
+
+FORK = "p = begin()\nchild = os.fork()\nif child == 0:\n    p.abandon()\n    {}\n"
+
+
+def test_a_forked_child_that_a_signal_ends_marks_nothing_of_its_parents(folder: Path) -> None:
+    """Pools end their workers by SIGTERM; the parent goes on."""
+    end_it = (
+        "time.sleep(0.1); os.kill(child, 15); status = os.waitpid(child, 0)[1]\n"
+        "up(); print(os.waitstatus_to_exitcode(status), flush=True); time.sleep(60)"
+    )
+    child = Child(folder, FORK.format("time.sleep(60)") + end_it)
+    child.expect("-15")
+    child.end_by(signal.SIGKILL)
+    assert told(folder).died_by is None
+
+
+def test_a_forked_child_with_a_run_of_its_own_leaves_its_own_mark(folder: Path) -> None:
+    end_it = "os.kill(child, 15) if os.read(r, 1) else 0; os.waitpid(child, 0); wait()"
+    child = Child(folder, "r, w = os.pipe()\n" + FORK.format("begin(); os.write(w, b'x'); time.sleep(60)") + end_it)
+    child.end_by(signal.SIGKILL)
+    claims = [claim(str(path)) for path in folder.glob("*.presence")]
+    marks = {found.told.died_by for found in claims if found is not None}
+    for found in claims:
+        assert found is not None
+        found.release()
+    assert marks == {"SIGTERM", None}
+
+
+def test_a_parents_death_is_seen_though_its_forked_child_lives(folder: Path) -> None:
+    """A lock belongs to all copies of its descriptor, so the child must not keep one."""
+    child = Child(folder, FORK.format("up(); print(os.getpid(), flush=True); time.sleep(60)") + "time.sleep(60)")
+    forked = int(child.line())
+    os.kill(child.process.pid, signal.SIGTERM)
+    assert child.process.wait(timeout=20) == -signal.SIGTERM
+    assert told(folder).died_by == "SIGTERM"
+    os.kill(forked, signal.SIGKILL)
+    child.ended()
+
+
+def test_a_pool_ends_its_workers_as_ever(folder: Path) -> None:
+    """`Process.terminate()` is SIGTERM, and may come before the worker has done anything; its status is looked at."""
+    body = """
+p = begin()
+os.register_at_fork(after_in_child=p.abandon)
+import multiprocessing
+worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+worker.start(); worker.terminate(); worker.join()
+up(); print(worker.exitcode)
+"""
+    child = Child(folder, body)
+    child.expect("-15")
+    assert child.ended()[0] == 0
+    assert told(folder).died_by is None
+
+
+def test_a_parent_is_marked_after_it_has_forked(folder: Path) -> None:
+    """Nothing is marked while a fork goes on; afterwards all is as before."""
+    child = Child(folder, FORK.format("os._exit(0)") + "os.waitpid(child, 0); wait()")
+    assert child.end_by(signal.SIGTERM) == -signal.SIGTERM
+    assert told(folder).died_by == "SIGTERM"
+
+
+# --- claims -----------------------------------------------------------------------------------------------------------
+
+
+def abandoned(folder: Path) -> str:
+    """The presence that a process which is gone has left."""
+    Presence.create(str(folder), new_id()).close(remove=False)
+    return the_presence(folder)
+
+
+def test_only_the_owner_may_read_what_a_process_leaves(folder: Path) -> None:
+    abandoned(folder)
+    assert (folder.stat().st_mode & 0o777, Path(the_presence(folder)).stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+def test_a_claim_is_one_processs_until_it_is_released(folder: Path) -> None:
+    path = abandoned(folder)
+    first = claim(path)
+    assert first is not None
+    assert claim(path) is None
+    first.release()
+    second = claim(path)
+    assert second is not None
+    second.remove()
+    assert claim(path) is None
+    assert list(folder.iterdir()) == []
+
+
+def test_what_a_writer_left_can_be_claimed_though_its_presence_is_missing(folder: Path) -> None:
+    """A full disk, or somebody who tidied up, took the one and not the other."""
+    folder.mkdir(parents=True)
+    writer = new_id()
+    found = claim_writer(str(folder), writer)
+    assert found is not None
+    assert claim_writer(str(folder), writer) is None
+    assert found.told == Abandoned(path=str(folder / f"{writer}.presence"), writer=writer)
+    found.remove()
+    assert list(folder.iterdir()) == []
+
+
+CLAIM = """
+import sys
+from datlake_sdk._outbox.claims import claim
+for path in sys.stdin.read().split():
+    found = claim(path)
+    if found is not None:
+        print(found.told.writer)
+        found.remove()
+"""
+
+
+def test_of_many_that_claim_at_once_one_gets_each(folder: Path) -> None:
+    """Each removes what it got, so the others find a name without a file, or a file without its name."""
+    writers = [new_id() for _ in range(400)]
+    for writer in writers:
+        Presence.create(str(folder), writer).close(remove=False)
+    paths = "\n".join(str(path) for path in folder.iterdir())
+    claimers = [
+        subprocess.Popen([sys.executable, "-c", CLAIM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    for claimer in claimers:
+        assert claimer.stdin is not None
+        claimer.stdin.write(paths)
+    won = [line for claimer in claimers for line in claimer.communicate(timeout=60)[0].split()]
+    assert sorted(won) == sorted(writers)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_line_that_death_cut_short_hides_no_other(folder: Path) -> None:
+    path = abandoned(folder)
+    with Path(path).open("ab") as file:
+        file.write(b'{"began":{"job_na\n\xff\xfe\n' + msgspec.json.encode(Line(began=RUN)) + b'\n{"ended":"run-')
+    assert told(folder).runs == [RUN]
+
+
+# --- where there are no locks -----------------------------------------------------------------------------------------
+
+
+OWN = own_identity()
+ALIVE = Line(identity=OWN, is_locked=False)
+GONE = Line(identity=replace(OWN, pid=2**31 - 1), is_locked=False)
+ELSEWHERE = Line(identity=replace(OWN, host="elsewhere"), is_locked=False)
+
+
+@pytest.mark.parametrize(
+    ("lines", "age_s", "is_claimed"),
+    [
+        ([ALIVE], 7200, False),
+        ([ALIVE, Line(is_closed=True)], 0, True),
+        ([GONE], 0, True),
+        ([ELSEWHERE], 1800, False),
+        ([ELSEWHERE], 7200, True),
+    ],
+    ids=["alive", "closed", "gone", "elsewhere", "elsewhere and silent"],
+)
+def test_without_locks_the_living_are_let_be_and_the_dead_claimed(
+    folder: Path, lines: list[Line], age_s: float, *, is_claimed: bool
+) -> None:
+    """Some network file systems know no locks: the process is asked for, or else its silence decides."""
+    folder.mkdir(parents=True)
+    path = folder / f"{new_id()}.presence"
+    path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    os.utime(path, (time.time() - age_s, time.time() - age_s))
+    found = claim(str(path))
+    assert (found is not None) == is_claimed
+    if found is not None:
+        found.release()
+
+
+def test_a_writer_without_locks_that_refreshes_is_not_taken_for_dead(folder: Path) -> None:
+    presence = Presence.create(str(folder), new_id())
+    os.utime(presence.path, (0, 0))
+    presence.refresh()
+    assert time.time() - Path(presence.path).stat().st_mtime < 60
+    presence.close(remove=True)
+
+
+# --- size -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_process_that_opens_runs_for_ever_keeps_a_short_file(folder: Path) -> None:
+    """A service that lives for months must not fill the disk with runs that ended long ago."""
+    child = Child(
+        folder,
+        "p = begin(); p.began(OpenRun('j', 'default', 'early', ''))\n"
+        "for n in range(20000):\n    p.began(OpenRun('j' * 99, 'default', f'r{n}', '')); p.ended(f'r{n}')\n"
+        "p.began(OpenRun('j', 'default', 'late', '')); wait()",
+    )
+    assert Path(the_presence(folder)).stat().st_size < 2 << 20
+    child.end_by(signal.SIGKILL)
+    assert [run.run_id for run in told(folder).runs] == ["run-1", "early", "late"]
