@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from datlake_sdk.errors import InvalidRequest, NotFound, ServerError
+from datlake_sdk.errors import DatlakeError, InvalidRequest, NotFound, ServerError
 from datlake_sdk.wire import codec
 from datlake_sdk.wire.ids import Name, ObjectName
 from datlake_sdk.wire.operations import CompleteRun
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from datlake_sdk.errors import DatlakeError
     from datlake_sdk.wire.models import LakeObject, LogState
     from datlake_sdk.wire.operations import Op
     from datlake_server.store.base import Store, Tx
@@ -68,8 +67,8 @@ class Lake:
     ) -> Lake:
         """The lake in the folder `home` (0700), made if need be. Raises `ServerError` saying why it cannot be.
 
-        Without a `watch` it is the lake of the processes of this host, which looks up whether those of runs live.
-        Whoever `serves` the folder folds the write-ahead log for all who use it.
+        Whoever `serves` the folder folds the write-ahead log for all who use it, and tells living runs from dead ones
+        by what it hears from now on; others look up whether the processes of runs live. A `watch` does it another way.
         """
         home = os.path.abspath(os.path.expanduser(home))
         try:
@@ -82,7 +81,9 @@ class Lake:
         another_folds = None if serves else partial(is_served, home)
         store = SqliteStore(os.path.join(home, "lake.db"), clock, another_folds=another_folds)
         logs = RunLogs(store, files, os.path.join(home, "logs"))
-        lake = cls(store, files, logs, watch or Watch(clock, time.monotonic, look_up=is_alive))
+        # A server hears from other hosts, of names that its own may have, and from outboxes of processes that are gone.
+        look_up = None if serves else is_alive
+        lake = cls(store, files, logs, watch or Watch(clock, time.monotonic, look_up=look_up, listens=serves))
         files.sweep()
         return lake
 
