@@ -25,6 +25,7 @@ class Arguments(argparse.Namespace):
     state: str | None = None
     since: str | None = None
     run_id: str = ""
+    follow: bool = False
     table: str = ""
     as_of: str | None = None
     version: str | None = None

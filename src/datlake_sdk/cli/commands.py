@@ -126,8 +126,9 @@ def _add_lists(commands: Commands) -> None:
     runs.add_argument("job", nargs="?", metavar="JOB", help="only runs of this job")
     runs.add_argument("--state", choices=("running", "completed", "failed", "aborted", "lost"), help="only this state")
     runs.add_argument("--since", metavar="TIME", help="started since: 90m, 24h, 7d, 2026-11-23 or 2026-11-23T03:00Z")
-    log = _add(commands, "log", "runs:log", "what a run said")
+    log = _add(commands, "log", "log:log", "what a run said, or has said so far")
     log.add_argument("run_id", metavar="RUN_ID", help="the run's id, or enough of its beginning")
+    log.add_argument("-f", "--follow", action="store_true", help="go on with what it says until it has ended")
     for each in (jobs, runs):
         _add_limit(each)
     for each in (jobs, runs, log):

@@ -1,8 +1,7 @@
-"""`datlake jobs`, `runs`, `run show` and `log`: what ran, how it went and what it said."""
+"""`datlake jobs`, `runs` and `run show`: what ran and how it went."""
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
@@ -10,7 +9,7 @@ from datlake_sdk._amounts import duration
 from datlake_sdk.cli.connection import connect_to_read
 from datlake_sdk.cli.exits import OK
 from datlake_sdk.cli.listing import listed, nothing, tell_more
-from datlake_sdk.cli.text import STARTED, ago, columns, moment_of, say, say_json, utc
+from datlake_sdk.cli.text import STARTED, columns, moment_of, say, say_json, utc
 from datlake_sdk.errors import NotFound
 from datlake_sdk.wire.ids import is_uuid
 from datlake_sdk.wire.times import utc_now
@@ -18,7 +17,7 @@ from datlake_sdk.wire.times import utc_now
 if TYPE_CHECKING:
     from datlake_sdk.cli.arguments import Arguments
     from datlake_sdk.client import DatlakeClient
-    from datlake_sdk.wire.models import Artifact, Job, Page, Run, RunState
+    from datlake_sdk.wire.models import Job, Page, Run, RunState
 
 # Beginnings of run ids are looked for among so many of the newest runs.
 PREFIX_RUNS: Final = 1000
@@ -66,21 +65,6 @@ def show(arguments: Arguments) -> int:
             say_json(run)
         else:
             say(*run_page(run, client.base_url, utc_now()))
-    return OK
-
-
-def log(arguments: Arguments) -> int:
-    """Writes a run's log to stdout, byte for byte."""
-    with connect_to_read(arguments) as client:
-        run = run_of(client, arguments.run_id, is_scoped=arguments.namespace is not None)
-        logs = [artifact for artifact in run.artifacts if artifact.type == "log"]
-        if arguments.json:
-            say_json({"run_id": run.run_id, "items": logs})
-            return OK
-        if not logs:
-            raise NotFound(_no_log(run), code="log_not_found")
-        for each in logs:
-            _copy(client, run, each, headed=len(logs) > 1)
     return OK
 
 
@@ -140,22 +124,3 @@ def _job_cells(job: Job) -> tuple[str, ...]:
 
 def _run_cells(run: Run) -> tuple[str, ...]:
     return run.run_id, run.state, utc(run.started_at), took(run), run.job_name
-
-
-def _no_log(run: Run) -> str:
-    why = (
-        f"it is still running (started {ago(run.started_at, utc_now())})" if run.state == "running" else "none was kept"
-    )
-    return (
-        f"run {run.run_id} of job {run.job_name!r} has no log: {why}; "
-        "JobContext(…, ship_logs=True), DATLAKE_LOG_SHIP=1 and `datlake run` keep one"
-    )
-
-
-def _copy(client: DatlakeClient, run: Run, log: Artifact, *, headed: bool) -> None:
-    if headed:
-        say(f"==> {log.name or log.uri} <==")
-    sys.stdout.flush()
-    for chunk in client.read_object(log.uri, namespace=run.namespace):
-        sys.stdout.buffer.write(chunk)
-    sys.stdout.buffer.flush()
