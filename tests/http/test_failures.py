@@ -11,6 +11,7 @@ import pytest
 
 from datlake_server.http.app import App, ASGIApp, create_app
 from datlake_server.http.exchange import Answer, Incoming
+from datlake_server.http.health import Health
 from datlake_server.http.router import Router
 from datlake_server.http.routes import Target
 from datlake_server.http.threads import Threads
@@ -41,7 +42,9 @@ async def _done(answering: Awaitable[None]) -> None:
     await answering
 
 
-def test_a_failure_nobody_thought_of_is_told_without_its_insides(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_nobody_thought_of_is_told_without_its_insides(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """The client gets a number to quote; what went wrong stays in the log, under that number."""
 
     async def broken(_: Incoming) -> Answer:
@@ -49,7 +52,9 @@ def test_a_failure_nobody_thought_of_is_told_without_its_insides(caplog: pytest.
 
     router: Router[Target] = Router()
     router.add("GET", "/broken", Target(broken))
-    status, told = asked(App(router, Threads()), "/broken")
+    lake, threads = Lake.open(str(tmp_path / "lake")), Threads()
+    status, told = asked(App(router, threads, Health(lake, threads)), "/broken")
+    lake.close()
     assert (status, told["code"]) == (500, "server_error")
     assert "secret" not in str(told)
     assert str(told["request_id"]) in caplog.text

@@ -23,6 +23,7 @@ from datlake_server.http.exchange import (
     query_from,
     send_answer,
 )
+from datlake_server.http.health import Health
 from datlake_server.http.hosts import Hosts
 from datlake_server.http.ranges import RangeRefused
 from datlake_server.http.routes import Target, build_router
@@ -46,20 +47,28 @@ def create_app(lake: Lake, *, version: str = __version__, allowed_hosts: Iterabl
     """
     threads = Threads()
     hosts = None if allowed_hosts is None else Hosts(allowed_hosts)
-    return App(build_router(lake, threads, version), threads, hosts)
+    health = Health(lake, threads)
+    return App(build_router(lake, threads, health, version), threads, health, hosts)
 
 
 class App:
     """Answers HTTP; `lifespan` ends its threads; websockets are refused."""
 
-    def __init__(self, router: Router[Target], threads: Threads, hosts: Hosts | None = None) -> None:
+    def __init__(self, router: Router[Target], threads: Threads, health: Health, hosts: Hosts | None = None) -> None:
+        self.health = health
         self._router = router
         self._threads = threads
         self._hosts = hosts
 
     def wind_up(self) -> None:
-        """Answers that would go on for long come to their end, so that the server can stop."""
+        """Not ready any more; answers that would go on for long come to their end, so that the server can stop."""
         self._threads.wind_up()
+        self.health.stop()
+
+    def close(self) -> None:
+        """Nothing of this application uses the lake any more."""
+        self.wind_up()
+        self._threads.join()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection's event, as ASGI has it."""

@@ -48,7 +48,7 @@ class PutObject:
         try:
             await self._receive(request, upload)
             commit = partial(upload.commit, sha256=sha256, size_bytes=request.content_length)
-            stored = await self._threads.run(commit)
+            stored = await self._threads.go_on(commit)
         except TimeoutError as error:
             await self._abandon(upload)
             raise slow_body() from error
@@ -59,7 +59,7 @@ class PutObject:
         return json_answer(stored, 201)
 
     async def _abandon(self, upload: Upload) -> None:
-        await asyncio.shield(self._threads.run(upload.abort))
+        await asyncio.shield(self._threads.go_on(upload.abort))
 
     async def _receive(self, request: Incoming, upload: Upload) -> None:
         """Writes one piece while the next one arrives."""
@@ -68,7 +68,7 @@ class PutObject:
             async for piece in _pieces(request):
                 if writing is not None:
                     await writing
-                writing = asyncio.create_task(self._threads.run(partial(upload.write, piece)))
+                writing = asyncio.create_task(self._threads.go_on(partial(upload.write, piece)))
         finally:
             if writing is not None:
                 await asyncio.wait([writing])
@@ -113,7 +113,7 @@ class GetObject:
     async def _read(self, path: str, part: Part) -> AsyncIterator[bytes]:
         """Reads one piece while the one before it is sent."""
         at, end = part.start, part.start + part.size_bytes
-        file = await self._threads.run(partial(os.open, path, os.O_RDONLY | os.O_CLOEXEC))
+        file = await self._threads.go_on(partial(os.open, path, os.O_RDONLY | os.O_CLOEXEC))
         reading = self._reading(file, at, end)
         try:
             while piece := await reading:  # nothing is read at the end, or where damage cut the file short
@@ -125,7 +125,7 @@ class GetObject:
             os.close(file)
 
     def _reading(self, file: int, at: int, end: int) -> asyncio.Task[bytes]:
-        return asyncio.create_task(self._threads.run(partial(os.pread, file, min(PIECE_BYTES, end - at), at)))
+        return asyncio.create_task(self._threads.go_on(partial(os.pread, file, min(PIECE_BYTES, end - at), at)))
 
 
 async def _pieces(request: Incoming) -> AsyncIterator[bytes]:

@@ -178,7 +178,8 @@ def _read_log() -> Json:
 
 
 def _probe(name: str, summary: str, statuses: tuple[int, ...]) -> Json:
-    state: Json = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
+    text: Json = {"type": "string"}
+    state: Json = {"type": "object", "properties": {"status": text, "quick_check": text}, "required": ["status"]}
     return {
         "operationId": name,
         "summary": summary.rstrip("."),

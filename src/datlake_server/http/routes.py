@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from datlake_sdk.wire.http import API_PREFIX
-from datlake_sdk.wire.operations import OPERATIONS, GetConfig, Op
-from datlake_server.caller import Caller
+from datlake_sdk.wire.operations import OPERATIONS
 from datlake_server.http.aliases import ALIASES
 from datlake_server.http.blobs import GetObject, PutObject
 from datlake_server.http.docs import docs_page
 from datlake_server.http.endpoint import OperationEndpoint
-from datlake_server.http.exchange import Answer, Incoming, json_answer, tagged_answer
+from datlake_server.http.exchange import Answer, Incoming, tagged_answer
+from datlake_server.http.health import Health
 from datlake_server.http.html import html_answer
 from datlake_server.http.openapi import document
 from datlake_server.http.pages import RunPage, RunsPage
@@ -38,14 +37,14 @@ class Target(msgspec.Struct, frozen=True):
     is_alias: bool = False
 
 
-def build_router(lake: Lake, threads: Threads, version: str) -> Router[Target]:
+def build_router(lake: Lake, threads: Threads, health: Health, version: str) -> Router[Target]:
     """All addresses over `lake`."""
     router: Router[Target] = Router()
     _add_operations(router, lake, threads)
     _add_objects(router, lake, threads)
     router.add("POST", API_PREFIX + LOG_PATH, Target(AppendLog(lake, threads)))
     router.add("GET", API_PREFIX + LOG_PATH, Target(ReadLog(lake, threads)))
-    _add_probes(router, lake, threads)
+    _add_probes(router, health)
     _add_documents(router, document(version))
     router.add("GET", "/", Target(RunsPage(lake, threads)))
     router.add("GET", "/runs/{run_id}", Target(RunPage(lake, threads)))
@@ -69,19 +68,11 @@ def _add_objects(router: Router[Target], lake: Lake, threads: Threads) -> None:
         router.add("GET", prefix + OBJECT_PATH, Target(get, is_alias))
 
 
-def _add_probes(router: Router[Target], lake: Lake, threads: Threads) -> None:
-    async def live(_: Incoming) -> Answer:
-        return json_answer({"status": "live"})
-
-    async def ready(request: Incoming) -> Answer:
-        config: Op[object] = GetConfig()
-        await threads.run(partial(lake.dispatch, config, Caller(request_id=request.request_id)))
-        return json_answer({"status": "ready"})
-
+def _add_probes(router: Router[Target], health: Health) -> None:
     for prefix in ("", API_PREFIX):
-        router.add("GET", prefix + "/health/live", Target(live))
-        router.add("GET", prefix + "/health/ready", Target(ready))
-    router.add("GET", "/health", Target(ready, is_alias=True))
+        router.add("GET", prefix + "/health/live", Target(health.live))
+        router.add("GET", prefix + "/health/ready", Target(health.ready))
+    router.add("GET", "/health", Target(health.ready, is_alias=True))
 
 
 def _add_documents(router: Router[Target], described: dict[str, object]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
 import logging
 import os
@@ -18,8 +17,10 @@ import uvicorn
 
 from datlake_sdk.errors import ConfigError
 from datlake_server.http.app import App, create_app
+from datlake_server.http.health import STOP_S, Health
 from datlake_server.http.hosts import SETTING, hosts_from
 from datlake_server.lake import Lake
+from datlake_server.serverlock import ServerLock, served
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,6 +30,7 @@ GRACE_S: Final = 10
 # Idle connections are cheap, and a job that calls once a minute should not pay for a new one each time.
 KEEP_ALIVE_S: Final = 75
 _BACKLOG: Final = 2048
+_log = logging.getLogger("datlake.server")
 
 
 def serve(
@@ -44,14 +46,17 @@ def serve(
     )
     _refuse_open_address(host)
     home = os.path.abspath(os.path.expanduser(home))
-    with _folder_lock(home), _bound(host, port) as listener:
-        lake = Lake.open(home)
-        if allowed_hosts is None:
-            allowed_hosts = hosts_from(os.environ.get(SETTING, ""))
+    if allowed_hosts is None:
+        allowed_hosts = hosts_from(os.environ.get(SETTING, ""))
+    with served(home) as lock, _bound(host, port) as listener:
+        lock.tell(url_of(listener))
+        lake = Lake.open(home, serves=True)
         app = create_app(lake, allowed_hosts=allowed_hosts)
         try:
-            _Server(app, log_level, url_of(listener), home).run(sockets=[listener])
+            with _looked_through(app.health, lake, lock):
+                _Server(app, log_level, url_of(listener), home).run(sockets=[listener])
         finally:
+            app.close()
             lake.close()
 
 
@@ -92,6 +97,7 @@ class _Server(uvicorn.Server):
                 signal.signal(one, handler)
 
     def _stop(self, _: int, __: FrameType | None) -> None:
+        self._app.wind_up()
         self.force_exit = self.should_exit  # asked twice: now
         self.should_exit = True
 
@@ -150,28 +156,23 @@ def _bound(host: str, port: int) -> Generator[socket.socket]:
 
 
 @contextmanager
-def _folder_lock(home: str) -> Generator[None]:
-    """Held while this process serves `home`; the kernel lets go of it however the process ends."""
+def _looked_through(health: Health, lake: Lake, lock: ServerLock) -> Generator[None]:
+    """Meanwhile the lake is looked through where a process that had it open was killed; nobody waits for that."""
+    lock.is_check_due |= lake.is_left_over
+    if not lock.is_check_due:
+        yield
+        return
+
+    def passed() -> None:
+        lock.is_check_due = False
+
+    _log.warning("the lake was not closed by %s; looking for damage", lock.left_by or "a process that used it")
+    looking = health.check(passed)
     try:
-        os.makedirs(home, mode=0o700, exist_ok=True)
-        file = os.open(os.path.join(home, "server.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ConfigError(
-            f"{home} cannot be written to: {error.strerror}; choose a folder you own with --home"
-        ) from error
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            pid = os.pread(file, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise ConfigError(
-                f"{home} is served already by process {pid}; stop that one first, or choose another folder with --home"
-            ) from error
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
-        os.close(file)
+        health.stop()
+        looking.join(STOP_S)
 
 
 def _refuse_open_address(host: str) -> None:

@@ -7,22 +7,39 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
+from datlake_sdk.errors import ServerError
+
 T = TypeVar("T")
 
 # Waiting writers share one commit, so this is also the largest group.
 THREADS: Final = 32
+# Half a second of work at the rate that is promised; who comes later is told to, instead of waiting in silence.
+WAITING_LIMIT: Final = 1_000
 
 
 class Threads:
-    """A bounded pool; what does not fit waits its turn."""
+    """A bounded pool; what does not fit waits its turn, and what does not fit there is refused."""
 
-    def __init__(self, count: int = THREADS) -> None:
+    def __init__(self, count: int = THREADS, waiting_limit: int = WAITING_LIMIT) -> None:
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="datlake-lake")
+        self._limit = count + waiting_limit
+        self._taken = 0
         self.are_winding_up = False
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What `work()` returns, computed on a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        """What `work()` returns, computed on a thread. Raises `ServerError` (`overloaded`) where too many wait."""
+        if self._taken >= self._limit:
+            message = "too many requests wait for this server; nothing of this one was done; try again later"
+            raise ServerError(message, code="overloaded", status=503)
+        return await self.go_on(work)
+
+    async def go_on(self, work: Callable[[], T]) -> T:
+        """As `run`, but never refused: for the pieces of a request that was taken, one at a time."""
+        self._taken += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._taken -= 1
 
     def wind_up(self) -> None:
         """Answers that would go on for long come to their end: the server stops."""
@@ -31,3 +48,7 @@ class Threads:
     def close(self) -> None:
         """The threads end when their work does."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def join(self) -> None:
+        """The threads have ended; no work of theirs waits longer than a write may wait for the lake."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from errno import EDQUOT, ENOSPC, EXDEV
+from errno import EDQUOT, EFBIG, ENOSPC, EXDEV
 from hashlib import sha256
 from threading import RLock
 from typing import TYPE_CHECKING, Final
@@ -169,6 +169,6 @@ def sync_folder(path: str) -> None:
 
 def unwritten(error: OSError) -> ServerError:
     """The refusal for what the disk did not take."""
-    if error.errno in {ENOSPC, EDQUOT}:
+    if error.errno in {ENOSPC, EDQUOT, EFBIG}:
         return ServerError("the lake's disk is full; free some space and try again", code="disk_full", status=507)
     return ServerError(f"the lake could not write an object: {error.strerror}", code="store_failed", status=500)

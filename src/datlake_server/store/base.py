@@ -48,6 +48,20 @@ class Store(Protocol):
         """What `work` answers, from one consistent state."""
         ...
 
+    @property
+    def damage(self) -> DatlakeError | None:
+        """What writes are refused with, null for records that are well as far as is known."""
+        ...
+
+    @property
+    def is_left_over(self) -> bool:
+        """True where the records were found as a process leaves them that does not close them."""
+        ...
+
+    def quick_check(self, stop: Callable[[], bool]) -> bool:
+        """True once everything was looked at, and `damage` tells what was found; false where `stop` became true."""
+        ...
+
     def close(self) -> None:
         """Lets go of files and connections."""
         ...
