@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,8 @@ DESCRIBE_AFTER_S: Final = 1.0
 HEARTBEAT_S: Final = 30.0
 # Runs that began together on many hosts need not show life together.
 JITTER: Final = 0.1
+# Who follows a log reads it as it is said; who was killed has said it a second before.
+LOG_EVERY_S: Final = 1.0
 
 
 class Attendant:
@@ -74,21 +77,37 @@ class Attendant:
         if self._ended.wait(DESCRIBE_AFTER_S):
             return
         self._describe()
-        self._beat()
+        self._stay()
+
+    def _stay(self) -> None:
+        """Gives signs of life and ships the log until the run ends."""
+        beat_at = self._next_beat()
+        growing = self._run.growing
+        while not self._ended.wait(min(beat_at - time.monotonic(), LOG_EVERY_S if growing else threading.TIMEOUT_MAX)):
+            if not self._run.recorder.outbox.breaker.is_open:
+                if growing is not None:
+                    growing.pass_on()
+                if time.monotonic() >= beat_at:
+                    self._beat()
+            if time.monotonic() >= beat_at:
+                beat_at = self._next_beat()
+
+    def _next_beat(self) -> float:
+        if not self.interval_s:
+            return threading.TIMEOUT_MAX
+        return time.monotonic() + self.interval_s * (1 - JITTER * chance())
 
     def _beat(self) -> None:
-        while self.interval_s and not self._ended.wait(self.interval_s * (1 - JITTER * chance())):
-            run = self._run
-            beat = LogEvent(
-                namespace=run.namespace,
-                event_type="heartbeat",
-                job_name=run.job_name,
-                run_id=run.run_id,
-                event_id=calls.new_id(),
-            )
-            if not run.recorder.outbox.breaker.is_open:
-                with suppress(DatlakeError):  # a late sign of life is worth nothing
-                    run.client.call(beat, timeout=min(self.interval_s, EXIT_PATIENCE_S), retries=False)
+        run = self._run
+        beat = LogEvent(
+            namespace=run.namespace,
+            event_type="heartbeat",
+            job_name=run.job_name,
+            run_id=run.run_id,
+            event_id=calls.new_id(),
+        )
+        with suppress(DatlakeError):  # a late sign of life is worth nothing
+            run.client.call(beat, timeout=min(self.interval_s, EXIT_PATIENCE_S), retries=False)
 
     def _describe(self) -> None:
         run = self._run

@@ -24,8 +24,8 @@ from datlake_sdk._telling import inform
 from datlake_sdk.environment import EnvironmentProbe
 from datlake_sdk.errors import Conflict, DatlakeError, InvalidRequest, ServerError, TransientNetworkError
 from datlake_sdk.terminal import Card, say_end, say_start
-from datlake_sdk.wire.ids import run_log_key
-from datlake_sdk.wire.models import DataRef, Run, RunError, Snapshot
+from datlake_sdk.wire.ids import object_uri, run_log_key
+from datlake_sdk.wire.models import Artifact, DataRef, LogState, Run, RunError, Snapshot
 from datlake_sdk.wire.operations import (
     AddInputs,
     AddOutputs,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from datlake_sdk.client import DatlakeClient
     from datlake_sdk.job import JobContext
+    from datlake_sdk.logs.growing import GrowingLog
     from datlake_sdk.logs.shipment import ProcessLog
 
 ENVIRONMENT_WAIT_S: Final = 0.5
@@ -75,6 +76,7 @@ class RunState:
         self.namespace = checked_name(namespace or client.settings.namespace, "namespace")
         self.parent_run_id: str | None = None
         self.around: JobContext | None = None
+        self.is_attached = False
         self.state: str = "new"
         self.recorder = Recorder(client, self.run_id)
         self._plan = plan
@@ -83,6 +85,7 @@ class RunState:
         self._inputs: list[tuple[str, int | None]] = []
         self._outputs: list[tuple[str, int | None, int | None, int | None]] = []
         self._log: ProcessLog | None = None
+        self.growing: GrowingLog | None = None
         self._answer: Run | None = None
         self._ending = threading.Lock()
         self._clock_started = 0.0
@@ -111,8 +114,12 @@ class RunState:
         self.state = "running"
         self._pid = os.getpid()
         self._clock_started = time.monotonic()
-        if self._plan.ship_logs and self._plan.log_path is None and not self.is_disabled:
-            self._capture_log(owner)
+        if self._plan.ship_logs and not self.is_disabled:
+            self._begin_log(owner)
+
+    def attach(self) -> None:
+        """The run was started by another process, which will end it."""
+        self.state, self.is_attached = "running", True
 
     def start(self, url: str | None) -> None:
         """Sends the start. Never raises, unless the user asked for that."""
@@ -149,7 +156,19 @@ class RunState:
             if _place(parent.client) == _place(self.client):  # else it is a run that this lake knows nothing of
                 self.parent_run_id = parent.run_id
 
-    def _capture_log(self, owner: JobContext) -> None:
+    def _begin_log(self, owner: JobContext) -> None:
+        from datlake_sdk.logs.growing import GrowingLog
+
+        path = self._plan.log_path or self._capture_log(owner)
+        if path is not None:
+            self.growing = GrowingLog(os.path.abspath(path), self._append_log)
+
+    def _append_log(self, offset: int, data: bytes) -> LogState:
+        how = calls.options(self.client.settings, {"timeout": self.recorder.wait_s, "retries": False})
+        transport = self.client.transport
+        return transport.append_log(self.namespace, self.run_id, offset, data, how, job_name=self.job_name)
+
+    def _capture_log(self, owner: JobContext) -> str | None:
         from datlake_sdk.logs.shipment import ProcessLog
 
         def accepts() -> bool:
@@ -163,6 +182,8 @@ class RunState:
             )
         except OSError as error:
             self.recorder.warn(f"the log is not captured: no file can be made for it ({error.strerror})")
+            return None
+        return self._log.path
 
     # --- inputs and outputs -------------------------------------------------------------------------------------------
 
@@ -245,6 +266,8 @@ class RunState:
 
         A forked child that leaves its parent's block ends nothing: the run is the parent's.
         """
+        if self.is_attached and not self.is_disabled:
+            self.recorder.catch_up()
         if os.getpid() != self._pid:
             return
         outcome = outcome_of(error)
@@ -272,6 +295,9 @@ class RunState:
         error: BaseException | None = None,
     ) -> Run | None:
         """Ends the run once; later calls answer what the first did."""
+        if self.is_attached:
+            self.recorder.warn("the run is ended by the process that started it; this one only adds to it")
+            return None
         with self._ending:
             if self.state == "running":
                 self.state = outcome
@@ -317,7 +343,9 @@ class RunState:
         recorder = self.recorder
         reachable = recorder.catch_up()
         place = Bucket(self.client, self.namespace, self._plan.bucket)
-        artifacts = self.attachments.upload(place, log, EXIT_PATIENCE_S, reachable=reachable)
+        grown = self._grown_log(log, place) if reachable and log is not None else None
+        artifacts = self.attachments.upload(place, None if grown else log, EXIT_PATIENCE_S, reachable=reachable)
+        artifacts = [grown, *artifacts] if grown else artifacts
         environment = {} if self.attendant.described else self.environment(ENVIRONMENT_WAIT_S)
         op = CompleteRun(
             namespace=self.namespace,
@@ -335,6 +363,17 @@ class RunState:
             self._answer = self._send_end(op)
         else:
             recorder.keep(op)
+
+    def _grown_log(self, log: Attachment, place: Bucket) -> Artifact | None:
+        """The log as the completion seals it, where it grew in the lake and is whole there; else it is uploaded."""
+        if self.growing is None or not self.growing.shipped_bytes:
+            return None
+        shipped = self.growing.finish(EXIT_PATIENCE_S)
+        if not shipped.is_whole:
+            return None
+        log.remove_ours()
+        uri = object_uri(place.name, log.key)
+        return Artifact(type="log", uri=uri, name=log.name, size_bytes=shipped.size_bytes, sha256=shipped.sha256)
 
     def _send_end(self, op: CompleteRun) -> Run | None:
         try:

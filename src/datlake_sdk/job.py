@@ -327,11 +327,24 @@ class JobContext:
         finally:
             self._leave()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """The run as it arrives in another process: it adds to the same run there, and never ends it."""
+        from datlake_sdk._pickled import reduced
+
+        return reduced(self, self._run.namespace)
+
+    def attach_to_run(self) -> None:
+        """The run, started elsewhere, is open here for events, inputs and outputs; `with` makes it the current one."""
+        self._run.attach()
+
     def __repr__(self) -> str:
         """The job, its run and how it stands."""
         return f"<JobContext {self.job_name!r} run {self.run_id} {self._run.state}>"
 
     def _open(self) -> None:
+        if self._run.is_attached:
+            self._token = CURRENT.set(self)
+            return
         self._enter()
         try:
             self._run.start(self.url)
