@@ -11,7 +11,7 @@ import msgspec
 
 from datlake_sdk._identity import fitting
 from datlake_sdk._outbox.parcels import UploadParcel
-from datlake_sdk.errors import AuthError, DatlakeError, ServerError, TransientNetworkError
+from datlake_sdk.errors import AuthError, ConfigError, DatlakeError, ServerError, TransientNetworkError
 from datlake_sdk.jsonable import jsonable
 from datlake_sdk.wire.ids import artifact_key, object_uri
 from datlake_sdk.wire.models import Artifact
@@ -79,7 +79,7 @@ class Attachments:
                     found.append(_upload(bucket, each, patience_s))
                 else:
                     found.extend(self._kept(bucket, each))
-            except (TransientNetworkError, ServerError, AuthError) as error:
+            except (TransientNetworkError, ServerError, AuthError, ConfigError) as error:
                 reachable = False  # else each of them would wait as long
                 self._recorder.missed(error)
                 found.extend(self._kept(bucket, each))

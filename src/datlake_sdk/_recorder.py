@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from datlake_sdk._telling import logger
-from datlake_sdk.errors import AuthError, DatlakeError, ServerError, TransientNetworkError
+from datlake_sdk.errors import AuthError, ConfigError, DatlakeError, ServerError, TransientNetworkError
 
 if TYPE_CHECKING:
     from datlake_sdk._outbox.outbox import Outbox
@@ -67,7 +67,7 @@ class Recorder:
             return None
         try:
             return self.send_once(op, wait_s)
-        except (TransientNetworkError, ServerError, AuthError) as error:
+        except (TransientNetworkError, ServerError, AuthError, ConfigError) as error:
             self.postpone(op, error)
         except DatlakeError as error:
             self.refused(op, error)

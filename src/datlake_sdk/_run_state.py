@@ -22,7 +22,7 @@ from datlake_sdk._recorder import EXIT_PATIENCE_S, Recorder
 from datlake_sdk._registered import RegisteredSnapshot, answered, deferred, deferred_snapshot
 from datlake_sdk._telling import inform
 from datlake_sdk.environment import EnvironmentProbe
-from datlake_sdk.errors import Conflict, DatlakeError, InvalidRequest, ServerError, TransientNetworkError
+from datlake_sdk.errors import ConfigError, Conflict, DatlakeError, InvalidRequest, ServerError, TransientNetworkError
 from datlake_sdk.terminal import Card, say_end, say_start
 from datlake_sdk.wire.ids import object_uri, run_log_key
 from datlake_sdk.wire.models import Artifact, DataRef, LogState, Run, RunError, Snapshot
@@ -224,7 +224,7 @@ class RunState:
             if op.expected_version is not None or self.recorder.is_answered:
                 return self._registered(answered(self.client.call(op)))
             return self._registered(answered(self.recorder.send_once(op)))
-        except (TransientNetworkError, ServerError) as error:
+        except (TransientNetworkError, ServerError, ConfigError) as error:
             if op.expected_version is not None:
                 raise
             self.recorder.postpone(op, error)

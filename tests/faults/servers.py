@@ -24,7 +24,11 @@ class Served:
         self.url = f"http://127.0.0.1:{self.port}"
         self.ready_s = list[float]()
         self._process: subprocess.Popen[str] | None = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def pid(self) -> int:

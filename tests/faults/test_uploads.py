@@ -57,7 +57,7 @@ def test_an_upload_whose_sender_is_killed_is_there_whole_or_not_at_all(tmp_path:
                 [sys.executable, "-c", UPLOAD, proxy.url, name, str(tmp_path / "file")], stdout=subprocess.PIPE
             )
             assert eventually(partial(has_more_connections, proxy, before), 20)
-            time.sleep(chance.uniform(0, 0.2))
+            time.sleep(chance.uniform(0, 0.4))
             sender.kill()
             if b"acknowledged" in sender.communicate(timeout=20)[0]:
                 acked.add(name)
