@@ -30,6 +30,32 @@ for number in range(25):
     append_frame(sys.argv[1], header, DEAD, f"{sys.argv[2]} {number}".encode() * 100)
 """
 
+WITHOUT_ROOM = """
+import os, resource, sys
+from datlake_sdk._outbox.journal import DEAD, Header, append_frame
+
+header = Header(destination="d", writer="w", number=1, created_at="2026-01-02T03:04:05Z", sdk="1")
+resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(sys.argv[1]) + 50, 9_999))
+append_frame(sys.argv[1], header, DEAD, b"x" * 100)
+"""
+
+FORK_WHILE_LOCKED = """
+import os, signal, sys
+from datlake_sdk._outbox import journal
+
+header = journal.Header(destination="d", writer="w", number=1, created_at="2026-01-02T03:04:05Z", sdk="1")
+descriptor = journal._open_locked(sys.argv[1], 1.0)
+child = os.fork()
+if child == 0:
+    signal.pause()
+journal._unlock(descriptor)
+try:
+    journal.append_frame(sys.argv[1], header, journal.DEAD, b"x", patience_s=0.2)
+finally:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+
 
 def segment(path: Path, *payloads: bytes) -> bytes:
     """The bytes of a segment that holds these."""
@@ -92,6 +118,20 @@ def test_a_frame_goes_to_the_file_that_has_the_name_now(tmp_path: Path) -> None:
         other.rename(path)
     thread.join()
     assert payloads_in(path) == [b"kept", b"new"]
+
+
+def test_a_shared_file_is_as_it_was_where_a_frame_has_no_room(tmp_path: Path) -> None:
+    path = tmp_path / "dead.seg"
+    data = segment(path, b"one")
+    done = subprocess.run([sys.executable, "-c", WITHOUT_ROOM, path], capture_output=True, text=True, check=False)
+    assert "bytes were taken" in done.stderr
+    assert path.read_bytes() == data
+
+
+def test_a_forked_child_holds_no_lock_of_its_parent(tmp_path: Path) -> None:
+    """It has a copy of every open file, and a lock lasts until the last copy is closed or one of them gives it back."""
+    subprocess.run([sys.executable, "-c", FORK_WHILE_LOCKED, tmp_path / "dead.seg"], check=True)
+    assert payloads_in(tmp_path / "dead.seg") == [b"x"]
 
 
 def test_a_newer_shared_file_is_left_as_it_is(tmp_path: Path) -> None:
