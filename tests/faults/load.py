@@ -138,7 +138,7 @@ class Load:
 @contextmanager
 def started(url: str, ledger: Path, **options: object) -> Iterator[subprocess.Popen[bytes]]:
     """A load at work within the block; `ended` lets it end, and what is left at the block's end is killed."""
-    command = [sys.executable, "-m", "tests.faults.load", "--url", url, "--ledger", str(ledger)]
+    command = [sys.executable, "-X", "faulthandler", "-m", "tests.faults.load", "--url", url, "--ledger", str(ledger)]
     for name, value in options.items():
         command += [f"--{name}", str(value)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("DATLAKE_")}

@@ -7,7 +7,7 @@ a lake shows. Used by the fault tests after the fault is over; it reads through 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,20 +64,41 @@ class Verdict(NamedTuple):
         return f"{self.issued} issued, {self.acked} acknowledged, {self.facts} facts seen; {'; '.join(told) or 'clean'}"
 
 
-def read_ledger(*paths: Path) -> Ledger:
-    """What the loads of these files wrote; a last line that is not whole counts for nothing."""
+def read_ledger(*paths: Path, upto: Mapping[Path, int] | None = None) -> Ledger:
+    """What the loads of these files wrote; a last line that is not whole counts for nothing.
+
+    Of the files in `upto` what was acknowledged after so many bytes counts for nothing either: the machine was off.
+    """
     ledger = Ledger({}, set(), [], [])
     for path in paths:
+        at, last = 0, (upto or {}).get(path)
         for line in path.read_bytes().split(b"\n")[:-1]:
+            at += len(line) + 1
             kind, _, what = line.partition(b" ")
             if kind == b"issued":
                 op = codec.decode_operation(what)
                 ledger.issued[str(op.key)] = op
             elif kind == b"acked":
-                ledger.acked.add(what.decode())
+                if last is None or at <= last:
+                    ledger.acked.add(what.decode())
             else:
                 (ledger.contradicted if kind == b"contradicted" else ledger.failed).append(what.decode())
     return ledger
+
+
+def read_work(path: Path, upto: int | None = None) -> tuple[set[Fact], set[Fact]]:
+    """The facts that a worker issued, and of them what was accepted within the first `upto` bytes of its ledger."""
+    issued, accepted, data = set[Fact](), set[Fact](), path.read_bytes() if path.exists() else b""
+    at = 0
+    for line in data.split(b"\n")[:-1]:
+        kind, _, what = line.partition(b" ")
+        at += len(line) + 1
+        fact = tuple(msgspec.json.decode(what, type=list[object]))
+        if kind == b"issued":
+            issued.add(fact)
+        elif upto is None or at <= upto:
+            accepted.add(fact)
+    return issued, accepted
 
 
 def judge(client: DatlakeClient, ledger: Ledger) -> Verdict:
@@ -87,14 +108,33 @@ def judge(client: DatlakeClient, ledger: Ledger) -> Verdict:
     seen = Counter(seen_facts(client, runs, snapshots))
     issued = {fact for op in ledger.issued.values() for fact in facts_of(op)}
     acked = {fact for key in ledger.acked for fact in facts_of(ledger.issued[key])}
+    broken = [*broken_versions(snapshots), *ledger.contradicted]
+    return compared(issued, acked, seen, broken)._replace(issued=len(ledger.issued), acked=len(ledger.acked))
+
+
+def judge_work(client: DatlakeClient, issued: set[Fact], accepted: set[Fact]) -> Verdict:
+    """The lake that `client` shows, held against what `worker.py` wrote down; it holds nothing but that."""
+    seen = Counter[Fact]()
+    for run in client.list_runs(limit=1000):
+        seen["run", run.run_id] += 1
+        seen.update(("input", run.run_id, item.uri) for item in run.inputs)
+        seen.update(("output", run.run_id, item.uri) for item in run.outputs)
+        seen.update(("ending", run.run_id, end.state) for end in run.endings)
+        seen.update(("event", run.run_id, event.data["n"]) for event in client.events(run.run_id, limit=1000))
+    snapshots = [each for table in client.list_tables() for each in client.list_snapshots(table.table_name, limit=1000)]
+    return compared(issued, accepted, seen, broken_versions(snapshots))
+
+
+def compared(issued: set[Fact], acked: set[Fact], seen: Counter[Fact], broken: list[str]) -> Verdict:
+    """The verdict on what is seen, where so much was issued and acknowledged."""
     return Verdict(
-        issued=len(ledger.issued),
-        acked=len(ledger.acked),
+        issued=len(issued),
+        acked=len(acked),
         facts=len(seen),
         lost=sorted(acked - seen.keys(), key=repr),
         foreign=sorted(seen.keys() - issued, key=repr),
         doubled=[fact for fact, count in seen.items() if count > 1],
-        broken=[*broken_versions(snapshots), *ledger.contradicted],
+        broken=broken,
     )
 
 
