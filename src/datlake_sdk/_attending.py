@@ -76,21 +76,25 @@ class Attendant:
         run.recorder.outbox.adopt_soon()
         if self._ended.wait(DESCRIBE_AFTER_S):
             return
+        self._ship_log()  # first: to tell where the job runs may wait for git, and a job may be killed early
         self._describe()
         self._stay()
 
     def _stay(self) -> None:
         """Gives signs of life and ships the log until the run ends."""
         beat_at = self._next_beat()
-        growing = self._run.growing
-        while not self._ended.wait(min(beat_at - time.monotonic(), LOG_EVERY_S if growing else threading.TIMEOUT_MAX)):
-            if not self._run.recorder.outbox.breaker.is_open:
-                if growing is not None:
-                    growing.pass_on()
-                if time.monotonic() >= beat_at:
-                    self._beat()
+        every_s = LOG_EVERY_S if self._run.growing else threading.TIMEOUT_MAX
+        while not self._ended.wait(min(beat_at - time.monotonic(), every_s)):
+            self._ship_log()
             if time.monotonic() >= beat_at:
+                if not self._run.recorder.outbox.breaker.is_open:
+                    self._beat()
                 beat_at = self._next_beat()
+
+    def _ship_log(self) -> None:
+        growing = self._run.growing
+        if growing is not None and not self._run.recorder.outbox.breaker.is_open:
+            growing.pass_on()
 
     def _next_beat(self) -> float:
         if not self.interval_s:

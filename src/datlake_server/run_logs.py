@@ -122,7 +122,7 @@ class RunLogs:
                 is_object = self._facts(facts.namespace, facts.run_id).stored is not None
                 return None if is_object else log.append(offset, data)
             finally:
-                if data and not log.size_bytes:  # made for nothing
+                if not log.size_bytes:  # made for nothing
                     log.remove()
 
     def _part(self, facts: LogFacts, offset: int, limit: int) -> tuple[bytes, int] | None:

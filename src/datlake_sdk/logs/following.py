@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PIECE_BYTES: Final = 1 << 20
 EVERY_S: Final = 0.5
 # After so long without a word the run itself is asked: it may be lost, or its log left to an upload that never came.
-QUIET_S: Final = 5.0
+QUIET_S: Final = 2.0
 # A server that is restarted is back long before.
 AWAY_S: Final = 120.0
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FOLLOW_S: Final = 3600.0  # then the client asks again, by offset: nobody is followed who forgot that they follow
 FOLLOW_EVERY_S: Final = 0.25
 FOLLOWERS: Final = 256  # each asks the lake four times a second, a quarter of a millisecond in all
-QUIET_S: Final = 5.0  # after so long without a word, the run is asked how it is
+QUIET_S: Final = 2.0  # after so long without a word, the run is asked how it is
 
 _NUMBER: Final = re.compile(r"[0-9]{1,19}")
 _LARGEST: Final = 2**63 - 1
