@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -21,6 +22,9 @@ from datlake_server.http.health import STOP_S, Health
 from datlake_server.http.hosts import SETTING, hosts_from
 from datlake_server.lake import Lake
 from datlake_server.serverlock import ServerLock, served
+from datlake_server.services.presence import Watch
+from datlake_server.settings import lost_after_s
+from datlake_server.store.sqlite import now_us
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,7 +43,8 @@ def serve(
     """Serves the lake in `home` until SIGTERM or SIGINT, then lets running requests end.
 
     Answers to loopback names and `allowed_hosts`, without which DATLAKE_ALLOWED_HOSTS names them.
-    Raises `ConfigError` for an address that cannot be used, and for a folder that another server serves.
+    Raises `ConfigError` for an address that cannot be used, a setting that cannot be read, and a folder that another
+    server serves.
     """
     logging.basicConfig(
         level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
@@ -48,9 +53,11 @@ def serve(
     home = os.path.abspath(os.path.expanduser(home))
     if allowed_hosts is None:
         allowed_hosts = hosts_from(os.environ.get(SETTING, ""))
+    least_s = lost_after_s(os.environ)
     with served(home) as lock, _bound(host, port) as listener:
         lock.tell(url_of(listener))
-        lake = Lake.open(home, serves=True)
+        watch = Watch(now_us, time.monotonic, least_s=least_s, listens=True)
+        lake = Lake.open(home, watch=watch, serves=True)
         app = create_app(lake, allowed_hosts=allowed_hosts)
         try:
             with _looked_through(app.health, lake, lock):
