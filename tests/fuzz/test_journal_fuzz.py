@@ -14,7 +14,7 @@ from datlake_sdk._outbox.journal import OPERATION, Header, SegmentReader, Segmen
 from tools.fuzz_journal import FIRST_LINE, MAGIC, OPENING, check, file_from, frame_of, memory_file
 
 ROOT = Path(__file__).parent.parent.parent
-FEW = settings(max_examples=400, deadline=None)
+FEW = settings(max_examples=200, deadline=None)
 HEADER = Header(destination="d", writer="w", number=1, created_at="2026-01-02T03:04:05Z", sdk="1")
 
 payloads = st.lists(st.binary(max_size=60) | st.sampled_from([MAGIC, b"\xfd\x00", b"x" * 300]), min_size=1, max_size=6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from datlake_sdk._outbox.journal import (
     SegmentReader,
     SegmentWriter,
     append_frame,
+    shared_lock,
 )
 
 HEADER = Header(destination="http://lake", writer="w", number=3, created_at="2026-01-02T03:04:05Z", sdk="1.2.3")
@@ -41,16 +43,15 @@ append_frame(sys.argv[1], header, DEAD, b"x" * 100)
 
 FORK_WHILE_LOCKED = """
 import os, signal, sys
-from datlake_sdk._outbox import journal
+from datlake_sdk._outbox.journal import DEAD, Header, append_frame, shared_lock
 
-header = journal.Header(destination="d", writer="w", number=1, created_at="2026-01-02T03:04:05Z", sdk="1")
-descriptor = journal._open_locked(sys.argv[1], 1.0)
-child = os.fork()
-if child == 0:
-    signal.pause()
-journal._unlock(descriptor)
+header = Header(destination="d", writer="w", number=1, created_at="2026-01-02T03:04:05Z", sdk="1")
+with shared_lock(sys.argv[1]):
+    child = os.fork()
+    if child == 0:
+        signal.pause()
 try:
-    journal.append_frame(sys.argv[1], header, journal.DEAD, b"x", patience_s=0.2)
+    append_frame(sys.argv[1], header, DEAD, b"x", patience_s=0.2)
 finally:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
@@ -102,6 +103,20 @@ def test_whoever_holds_a_shared_file_is_not_waited_for_without_end(tmp_path: Pat
         with pytest.raises(TimeoutError, match="another process holds it"):
             append_frame(str(path), HEADER, DEAD, b"two", patience_s=0.05)
     assert payloads_in(path) == [b"one"]
+
+
+def test_what_is_taken_out_of_a_shared_file_is_all_that_it_had(tmp_path: Path) -> None:
+    """Taken by one process while others append: each frame is taken once, or still there."""
+    path, taken = tmp_path / "dead.seg", list[bytes]()
+    children = [subprocess.Popen([sys.executable, "-c", SHARE, path, name]) for name in "abcd"]
+    while any(child.poll() is None for child in children):
+        with shared_lock(str(path)) as descriptor:
+            if os.fstat(descriptor).st_size:
+                taken += payloads_in(path)
+            path.unlink()
+    if path.exists():
+        taken += payloads_in(path)
+    assert sorted(taken) == sorted(f"{n} {i}".encode() * 100 for n in "abcd" for i in range(25))
 
 
 def test_a_frame_goes_to_the_file_that_has_the_name_now(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Final, NamedTuple
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from datlake_sdk._outbox.frames import (
     FIRST_LINE,
@@ -22,6 +23,9 @@ from datlake_sdk._outbox.frames import (
     opening_of,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
 __all__ = [
     "DEAD",
     "FRAME_LIMIT_BYTES",
@@ -34,6 +38,7 @@ __all__ = [
     "SegmentReader",
     "SegmentWriter",
     "append_frame",
+    "shared_lock",
 ]
 
 OPERATION: Final = 1
@@ -233,8 +238,7 @@ def append_frame(path: str, header: Header, kind: int, payload: bytes, *, patien
     """
     frame = frame_bytes(kind, payload)
     opening = opening_of(header)
-    descriptor = _open_locked(path, patience_s)
-    try:
+    with shared_lock(path, patience_s=patience_s) as descriptor:
         size = os.fstat(descriptor).st_size
         try:
             _write_whole(descriptor, frame if _has_header(descriptor, path) else opening + frame, path)
@@ -244,6 +248,18 @@ def append_frame(path: str, header: Header, kind: int, payload: bytes, *, patien
             raise
         if size == 0:
             _sync_folder(path)
+
+
+@contextmanager
+def shared_lock(path: str, *, patience_s: float = LOCK_PATIENCE_S) -> Generator[int]:
+    """A descriptor of the shared file, made empty if it is new, to which no other process appends meanwhile.
+
+    Under it the file may be read and removed, or another be given its name: whoever waits to append finds that one.
+    Raises `OSError`, which is `TimeoutError` where others held it for longer than `patience_s`.
+    """
+    descriptor = _open_locked(path, patience_s)
+    try:
+        yield descriptor
     finally:
         _unlock(descriptor)
 
