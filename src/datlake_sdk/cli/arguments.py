@@ -37,6 +37,8 @@ class Arguments(argparse.Namespace):
     outputs: Sequence[str] = ()
     metadata: Sequence[str] = ()
     program: Sequence[str] = ()
+    file: str = ""
+    force: bool = False
     ids: Sequence[str] = ()
     all: bool = False
     timeout: float = 60.0

@@ -188,6 +188,7 @@ def _add_setup(commands: Commands) -> None:
     serve = _add(commands, "serve", "serving:serve", "serve a lake to a team")
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
     serve.add_argument("--port", type=_number(0, 65535), default=8765, help="0 takes a free one (%(default)s)")
+    _add_backup(commands)
     config = commands.add_parser(
         "config", help="the settings in force", parents=[_global_options()], allow_abbrev=False
     )
@@ -196,6 +197,18 @@ def _add_setup(commands: Commands) -> None:
     show = _add(shown, "show", "config:show", "each setting with its value and where it came from")
     doctor = _add(commands, "doctor", "doctor:doctor", "check that everything is in place")
     for each in (show, doctor):
+        _add_json(each)
+
+
+def _add_backup(commands: Commands) -> None:
+    backup = _add(commands, "backup", "backup:backup", "write a lake into one file, while it is in use")
+    backup.add_argument(
+        "file", metavar="FILE", help="where to; one that is there is replaced once the new one is whole"
+    )
+    restore = _add(commands, "restore", "backup:restore", "put a backup in a lake's place")
+    restore.add_argument("file", metavar="FILE", help="what `datlake backup` wrote")
+    restore.add_argument("--force", action="store_true", help="move a lake that is there aside")
+    for each in (backup, restore):
         _add_json(each)
 
 

@@ -1,4 +1,4 @@
-"""`datlake serve`: the one file of the command line that may import the server. It is loaded by that command alone."""
+"""What the command line asks of the server's code; the one file of it that may import that, loaded when needed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from datlake_sdk.errors import DatlakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from datlake_server.archive import Summary
 
 
 def run_server(home: str, host: str, port: int, allowed_hosts: Sequence[str] | None = None) -> int:
@@ -29,3 +31,17 @@ def run_server(home: str, host: str, port: int, allowed_hosts: Sequence[str] | N
         print(f"datlake: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def back_up(home: str, file: str, told_of: Callable[[str, int, int], None]) -> Summary:
+    """What the backup `file` of the lake in `home` holds, once it is on the disk."""
+    from datlake_server.backup import back_up as backed_up
+
+    return backed_up(home, file, told_of)
+
+
+def restore(home: str, file: str, told_of: Callable[[str, int, int], None], *, force: bool) -> Summary:
+    """What is in `home`, once the backup `file` is in the lake's place."""
+    from datlake_server.restore import restore as restored
+
+    return restored(home, file, told_of, force=force)

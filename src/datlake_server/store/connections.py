@@ -80,6 +80,7 @@ class Reader:
 
     def __init__(self, path: str, *, alone: bool = False) -> None:
         """Opens the database at `path`; `alone` takes no locks, for a copy that nobody else has open."""
+        self._path = path
         self._connection = _unlocked(path) if alone else _opened(path)
         self._connection.execute("PRAGMA query_only = ON")
         self._connection.wal_autocheckpoint(0)
@@ -97,6 +98,10 @@ class Reader:
             return work(SqliteTx(self._connection, now))
         finally:
             self._connection.execute("ROLLBACK")
+
+    def version(self) -> int:
+        """As the writer's."""
+        return _version(self._connection, self._path)
 
     def problems(self, check: Check, stop: Callable[[], bool]) -> list[str] | None:
         """What SQLite finds wrong with the file, a hundred lines at most; null where `stop` became true before."""
@@ -120,7 +125,8 @@ class Reader:
                     copying.step(_PAGES_A_STEP)
                     moved(copying.page_count - copying.remaining, copying.page_count)
         finally:
-            self.close()
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             target.close()
 
     def close(self) -> None:
@@ -172,12 +178,7 @@ class Writer:
 
     def version(self) -> int:
         """How many migrations the lake has seen. Raises `ServerError` where it has become too new to be read."""
-        have, known = _number(self._connection, "PRAGMA user_version"), len(migrations())
-        if have > known:
-            needed = _number(self._connection, "SELECT value FROM facts WHERE name = 'min_reader'")
-            if needed > known:
-                raise refusals.too_new(self._path, have, known)
-        return have
+        return _version(self._connection, self._path)
 
     def upgrade(self) -> None:
         """The lake has seen every migration."""
@@ -257,6 +258,15 @@ def _count_pages(connection: apsw.Connection) -> list[int]:
 
     connection.set_wal_hook(count)
     return pages
+
+
+def _version(connection: apsw.Connection, path: str) -> int:
+    have, known = _number(connection, "PRAGMA user_version"), len(migrations())
+    if have > known:
+        needed = _number(connection, "SELECT value FROM facts WHERE name = 'min_reader'")
+        if needed > known:
+            raise refusals.too_new(path, have, known)
+    return have
 
 
 def _number(connection: apsw.Connection, question: str) -> int:

@@ -178,7 +178,8 @@ class OpenMark(LockFiles):
         """True where nobody has the lake open, and nobody opens it before `close`."""
         if sys.platform == "win32":
             return True
-        self._file = self._opened(self._path)
+        if self._file is None:
+            self._file = self._opened(self._path)
         return _try(self._file)
 
     def close(self) -> None:

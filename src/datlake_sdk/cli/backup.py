@@ -1,0 +1,104 @@
+"""`datlake backup` and `datlake restore`: which lake, how far it is, and what came of it. The work is the server's."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from datlake_sdk._amounts import size
+from datlake_sdk.cli.connection import settings_of
+from datlake_sdk.cli.exits import ERROR, OK, UsageError
+from datlake_sdk.cli.text import facts, say, say_json, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from datlake_sdk.cli.arguments import Arguments
+
+# Often enough for people, too seldom to cost anything.
+SAID_EVERY_S: Final = 0.2
+NAMED: Final = 5
+
+
+def backup(arguments: Arguments) -> int:
+    """Writes the backup; 1 where it holds all that the lake has, but the lake itself has lost something."""
+    from datlake_sdk.cli.server import back_up
+
+    home = _folder_of(arguments, "backup")
+    with _Progress() as progress:
+        made = back_up(home, arguments.file, progress)
+    if arguments.json:
+        say_json(made)
+    else:
+        held = f"{made.counts.runs} runs, {made.counts.snapshots} snapshots, {made.counts.objects} objects"
+        say(f"The lake in {shown(home)} is in {shown(made.file)}: {held}, {size(made.size_bytes)}.")
+    return _warned(made.missing, made.damaged)
+
+
+def restore(arguments: Arguments) -> int:
+    """Puts the backup in the lake's place."""
+    from datlake_sdk.cli.server import restore as restored
+
+    home = _folder_of(arguments, "restore")
+    with _Progress() as progress:
+        found = restored(home, arguments.file, progress, force=arguments.force)
+    if arguments.json:
+        say_json(found)
+    else:
+        say(f"The lake in {shown(home)} is that of {found.created_at} again.")
+        held = f"{found.counts.runs} runs, {found.counts.snapshots} snapshots, {found.counts.objects} objects"
+        say(*facts((("holds", held), ("before", found.moved_to or "")), "  "))
+    return _warned(found.missing, found.damaged)
+
+
+def _folder_of(arguments: Arguments, command: str) -> str:
+    """The folder of the lake in use. Raises `UsageError` where that is a server's."""
+    from datlake_sdk.transport.resolve import is_server
+
+    settings = settings_of(arguments).settings
+    if is_server(settings.api_url):
+        message = (
+            f"{settings.api_url} is a server; its lake is a folder on its host: run "
+            f"`datlake {command} FILE --home DIR` there"
+        )
+        raise UsageError(message)
+    return settings.api_url or settings.home
+
+
+def _warned(missing: Sequence[str], damaged: Sequence[str]) -> int:
+    """The exit code, after a line on stderr for what the lake had lost already."""
+    for what, names in (("have lost their bytes", missing), ("have other bytes than were stored", damaged)):
+        if names:
+            listed = ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
+            print(f"datlake: {len(names)} objects of the lake {what}: {listed}", file=sys.stderr)
+    return ERROR if missing or damaged else OK
+
+
+class _Progress:
+    """One line on a terminal that says how far it is, and is gone at the end; nothing anywhere else."""
+
+    def __init__(self) -> None:
+        self._is_shown = sys.stderr.isatty()
+        self._next_s = 0.0
+
+    def __call__(self, what: str, done: int, of: int) -> None:
+        """Says it, but not too often."""
+        now = time.monotonic()
+        if self._is_shown and now >= self._next_s:
+            self._next_s = now + SAID_EVERY_S
+            share = f" {100 * done // of} %" if of else ""
+            print(f"\r\x1b[Kdatlake: {what}{share}", end="", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> Self:
+        """Nothing is said yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """The line is gone."""
+        if self._is_shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
