@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datlake_sdk import Artifact, AsyncDatlakeClient, Conflict, DatlakeClient, JobContext
+from datlake_sdk._connection import transport_of
 from datlake_sdk.logs.growing import GrowingLog
 from datlake_sdk.transport.base import CallOptions
 from datlake_sdk.wire.ids import new_id, object_uri, run_log_key
@@ -39,13 +40,14 @@ with JobContext("nightly", ship_logs=True, log_level="INFO") as job:
 APPENDS = """
 import sys
 from datlake_sdk import Conflict, DatlakeClient
+from datlake_sdk._connection import transport_of
 from datlake_sdk.transport.base import CallOptions
 home, run_id, step = sys.argv[1], sys.argv[2], int(sys.argv[3])
 said, at = b"".join(b"line %d\\n" % number for number in range(3000)), 0
 with DatlakeClient(home) as client:
     while at < len(said):
         piece = said[at : at + step]
-        there = client.transport.append_log("default", run_id, at, piece, CallOptions(timeout_s=9), job_name="j")
+        there = transport_of(client).append_log("default", run_id, at, piece, CallOptions(timeout_s=9), job_name="j")
         at = there.size_bytes
 """
 
@@ -81,7 +83,7 @@ class Job:
         """As a run sends it."""
         self.sent.append((offset, data))
         run = self.run
-        return self.client.transport.append_log(run.namespace, run.run_id, offset, data, HOW, job_name="nightly")
+        return transport_of(self.client).append_log(run.namespace, run.run_id, offset, data, HOW, job_name="nightly")
 
     def says(self, text: str) -> None:
         """The file grows, and what is due is shipped."""
@@ -249,7 +251,7 @@ def test_a_lake_that_is_away_costs_the_log_nothing(tmp_path: Path) -> None:
     with DatlakeClient("http://127.0.0.1:9", timeout=1) as client:
         log = GrowingLog(
             str(tmp_path / "job.log"),
-            lambda offset, data: client.transport.append_log("default", str(uuid.uuid4()), offset, data, HOW),
+            lambda offset, data: transport_of(client).append_log("default", str(uuid.uuid4()), offset, data, HOW),
             interval_s=0,
         )
         (tmp_path / "job.log").write_text("one\n")
@@ -266,7 +268,7 @@ def test_a_lake_that_refuses_the_log_is_not_asked_again(tmp_path: Path, status: 
     with DatlakeClient(server.url) as client:
         log = GrowingLog(
             str(tmp_path / "job.log"),
-            lambda offset, data: client.transport.append_log("default", str(uuid.uuid4()), offset, data, HOW),
+            lambda offset, data: transport_of(client).append_log("default", str(uuid.uuid4()), offset, data, HOW),
             interval_s=0,
         )
         (tmp_path / "job.log").write_text("one\n")
@@ -284,7 +286,7 @@ def test_a_log_is_read_from_any_byte_and_awaited(job: Job) -> None:
     job.says("one\ntwo\n")
 
     async def awaited() -> bytes:
-        async with AsyncDatlakeClient(transport=job.client.transport, namespace=job.run.namespace) as client:
+        async with AsyncDatlakeClient(transport=transport_of(job.client), namespace=job.run.namespace) as client:
             return b"".join([piece async for piece in client.read_log(job.run.run_id, offset=4)])
 
     assert b"".join(job.client.read_log(job.run.run_id, offset=4)) == asyncio.run(awaited()) == b"two\n"

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from datlake_sdk import Artifact, DatlakeClient
+from datlake_sdk._connection import transport_of
 from datlake_sdk.transport.base import CallOptions
 from datlake_sdk.wire.ids import object_uri, run_log_key
 from tests.cli.typed import Datlake
@@ -27,7 +28,7 @@ def begun(client: DatlakeClient, said: bytes) -> str:
 def grow(client: DatlakeClient, run_id: str, offset: int, said: bytes) -> None:
     """The run goes on to say so much."""
     namespace = client.settings.namespace
-    client.transport.append_log(namespace, run_id, offset, said, CallOptions(timeout_s=5))
+    transport_of(client).append_log(namespace, run_id, offset, said, CallOptions(timeout_s=5))
 
 
 def end(client: DatlakeClient, run_id: str, said: bytes) -> None:
