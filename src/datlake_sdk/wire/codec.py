@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _ENCODER = msgspec.json.Encoder()
+# While msgspec learns a type that holds others, a second thread that uses it finds it half learned, and the process
+# dies of that (a segmentation fault in 6 of 60 first uses by eight threads). So one thread at a time, and no fork.
+_LEARNING = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_LEARNING.acquire, after_in_parent=_LEARNING.release, after_in_child=_LEARNING.release)
 UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, OverflowError)
 
 
@@ -50,6 +57,7 @@ def decode_operation(data: bytes) -> Op[object]:
 
 def operation_from(values: Mapping[str, object], op_type: type[Op[T]], *, strict: bool = True) -> Op[T]:
     """An operation from decoded values; `strict=False` also reads numbers and truths from text, as a query has them."""
+    decoder(op_type)  # learned by now, or by another thread half-way
     try:
         return msgspec.convert(values, op_type, strict=strict)
     except UNREADABLE as error:
@@ -66,7 +74,8 @@ def unreadable(error: Exception) -> InvalidRequest:
 @cache
 def decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
     """The decoder of the type `kind`, built once."""
-    return msgspec.json.Decoder(cast("type[Any]", kind))
+    with _LEARNING:
+        return msgspec.json.Decoder(cast("type[Any]", kind))
 
 
 @cache
@@ -74,4 +83,5 @@ def _any_operation() -> msgspec.json.Decoder[Op[object]]:
     union: Any = OPERATIONS[0]
     for op_type in OPERATIONS[1:]:
         union = union | op_type
-    return cast("msgspec.json.Decoder[Op[object]]", msgspec.json.Decoder(union))
+    with _LEARNING:
+        return cast("msgspec.json.Decoder[Op[object]]", msgspec.json.Decoder(union))

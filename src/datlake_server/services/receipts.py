@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from datlake_sdk.errors import InvalidRequest
+from datlake_sdk.wire import codec
 from datlake_sdk.wire.operations import Op, answer_type
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def once(tx: Tx, op: Op[A], key: str, effect: Callable[[], A]) -> Answered[A]:
     if known is not None:
         if known.fingerprint != fingerprint:
             raise _reused(key, known)
-        return Answered(msgspec.json.decode(known.answer, type=answer_type(type(op))), is_replay=True)
+        return Answered(codec.decode(known.answer, answer_type(type(op))), is_replay=True)
     value = effect()
     tx.do("receipts.purge", before=tx.now - _WINDOW_US, limit=_PURGED_AT_ONCE)
     tx.do(
