@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from datlake_sdk import DatlakeClient
-from tests.faults.load import ROOT
-from tests.faults.oracle import Fact, Verdict, eventually, judge_work, passes_afresh, read_work
+from tests.faults.oracle import Fact, Verdict, judge_work, passes_afresh, read_work
 from tests.faults.proxy import CLEAR, Fault, FaultProxy
 from tests.faults.rounds import IS_LONG, dice, keep, none_of, rounds
 from tests.faults.servers import Served
+from tests.faults.workers import flushed, working
 from tests.places import Place
 
 KILLS = rounds(5, 500)
@@ -32,40 +28,10 @@ WEATHER = [
 ]
 
 
-@contextmanager
-def working(place: Place, ledger: Path, seconds: float = 60) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of jobs, killed at the end of the block; it has accepted something at its beginning."""
-    before = ledger.stat().st_size if ledger.exists() else 0
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.worker", str(ledger), str(seconds)],
-        env=place.environment(DATLAKE_HOME=str(place.home)),
-        cwd=ROOT,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            assert eventually(lambda: ledger.exists() and ledger.stat().st_size > before, 30)
-            yield process
-        finally:
-            process.kill()
-
-
 def killed(place: Place, ledgers: list[Path], chance: random.Random) -> None:
     """Two processes of one host have worked and are dead."""
     with working(place, ledgers[0]), working(place, ledgers[1]):
         time.sleep(chance.uniform(0, 0.5))
-
-
-def flushed(place: Place) -> None:
-    """All that dead processes of the host left is delivered."""
-    done = subprocess.run(
-        [sys.executable, "-m", "datlake_sdk", "outbox", "flush", "--timeout", "300"],
-        env=place.environment(DATLAKE_HOME=str(place.home)),
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def told(ledgers: list[Path]) -> tuple[set[Fact], set[Fact]]:

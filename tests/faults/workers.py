@@ -1,0 +1,43 @@
+"""Processes of jobs that are killed, and the delivery of what they left; for the fault tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.faults.load import ROOT
+from tests.faults.oracle import eventually
+from tests.places import Place
+
+
+@contextmanager
+def working(place: Place, ledger: Path, seconds: float = 60) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of jobs, killed at the end of the block; it has accepted something at its beginning."""
+    before = ledger.stat().st_size if ledger.exists() else 0
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.worker", str(ledger), str(seconds)],
+        env=place.environment(DATLAKE_HOME=str(place.home)),
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            assert eventually(lambda: ledger.exists() and ledger.stat().st_size > before, 30)
+            yield process
+        finally:
+            process.kill()
+
+
+def flushed(place: Place) -> None:
+    """All that dead processes of the host left is delivered."""
+    done = subprocess.run(
+        [sys.executable, "-m", "datlake_sdk", "outbox", "flush", "--timeout", "300"],
+        env=place.environment(DATLAKE_HOME=str(place.home)),
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
