@@ -9,6 +9,7 @@ from datlake_sdk._offload import offload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
     from datlake_sdk._registered import RegisteredSnapshot
     from datlake_sdk.client import When
@@ -60,16 +61,35 @@ class AsyncJob:
         return self.sync.warnings
 
     async def get_table_latest_uri(
-        self, table_name: str, *, as_of: When | None = None, version: int | str | None = None
+        self,
+        table_name: str,
+        *,
+        as_of: When | None = None,
+        version: int | str | None = None,
+        max_staleness: float | timedelta | None = None,
+        fresh_for: float | timedelta | None = None,
     ) -> str:
         """The URI of the table's newest snapshot, or of an older one; the run has it as an input, pinned."""
-        return await offload(lambda: self.sync.get_table_latest_uri(table_name, as_of=as_of, version=version))
+        snapshot = await self.get_table_latest(
+            table_name, as_of=as_of, version=version, max_staleness=max_staleness, fresh_for=fresh_for
+        )
+        return snapshot.uri
 
     async def get_table_latest(
-        self, table_name: str, *, as_of: When | None = None, version: int | str | None = None
+        self,
+        table_name: str,
+        *,
+        as_of: When | None = None,
+        version: int | str | None = None,
+        max_staleness: float | timedelta | None = None,
+        fresh_for: float | timedelta | None = None,
     ) -> Snapshot:
         """The whole snapshot that `get_table_latest_uri` gives the URI of; recorded and raised the same way."""
-        return await offload(lambda: self.sync.get_table_latest(table_name, as_of=as_of, version=version))
+        return await offload(
+            lambda: self.sync.get_table_latest(
+                table_name, as_of=as_of, version=version, max_staleness=max_staleness, fresh_for=fresh_for
+            )
+        )
 
     async def register_snapshot(
         self,

@@ -187,10 +187,17 @@ class RunState:
 
     # --- inputs and outputs -------------------------------------------------------------------------------------------
 
-    def saw_input(self, snapshot: Snapshot) -> None:
-        """Records that this snapshot is read."""
-        pinned = DataRef(table_name=snapshot.table_name, namespace=snapshot.namespace, snapshot_id=snapshot.snapshot_id)
-        self._inputs.append((snapshot.table_name, snapshot.version))
+    def saw_input(self, snapshot: Snapshot, *, age_s: float | None, deferred: bool) -> None:
+        """Records that this snapshot is read: as it was known `age_s` ago, or before the lake knows it."""
+        pinned = DataRef(
+            table_name=snapshot.table_name,
+            namespace=snapshot.namespace,
+            snapshot_id=snapshot.snapshot_id,
+            stale=age_s is not None,
+            age_s=age_s,
+            deferred=deferred,
+        )
+        self._inputs.append((snapshot.table_name, snapshot.version or None))
         self.add(AddInputs, [pinned])
 
     def add(self, kind: type[AddInputs | AddOutputs], items: Sequence[str | os.PathLike[str] | DataRef]) -> None:

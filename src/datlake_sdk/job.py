@@ -19,11 +19,13 @@ from datlake_sdk.client import DatlakeClient
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextvars import Token
+    from datetime import timedelta
     from types import TracebackType
     from typing import ParamSpec, Self, TypedDict, TypeVar, Unpack
 
     from datlake_sdk import _calls as calls
     from datlake_sdk import _identity as identity
+    from datlake_sdk import _reads as reads
     from datlake_sdk import _run_state as state
     from datlake_sdk._async_job import AsyncJob
     from datlake_sdk._registered import RegisteredSnapshot
@@ -53,6 +55,7 @@ else:
     ids = LazyModule("datlake_sdk.wire.ids")
     ops = LazyModule("datlake_sdk.wire.operations")
     identity = LazyModule("datlake_sdk._identity")
+    reads = LazyModule("datlake_sdk._reads")
     state = LazyModule("datlake_sdk._run_state")
 
 __all__ = ["JobContext"]
@@ -157,25 +160,38 @@ class JobContext:
     # --- inputs and outputs -------------------------------------------------------------------------------------------
 
     def get_table_latest_uri(
-        self, table_name: str, *, as_of: When | None = None, version: int | str | None = None
+        self,
+        table_name: str,
+        *,
+        as_of: When | None = None,
+        version: int | str | None = None,
+        max_staleness: float | timedelta | None = None,
+        fresh_for: float | timedelta | None = None,
     ) -> str:
         """The URI of the table's newest snapshot, or of an older one; the run has it as an input, pinned.
 
-        Blocks for an answer. Raises `NotFound`, and `TransientNetworkError` when the lake is away.
+        While the lake is away, one that this host learned at most `max_staleness` seconds ago stands in; one learned at
+        most `fresh_for` seconds ago is used without asking. Blocks for an answer. Raises `NotFound`, and
+        `TransientNetworkError` when the lake is away.
         """
-        return self.get_table_latest(table_name, as_of=as_of, version=version).uri
+        return self.get_table_latest(
+            table_name, as_of=as_of, version=version, max_staleness=max_staleness, fresh_for=fresh_for
+        ).uri
 
     def get_table_latest(
-        self, table_name: str, *, as_of: When | None = None, version: int | str | None = None
+        self,
+        table_name: str,
+        *,
+        as_of: When | None = None,
+        version: int | str | None = None,
+        max_staleness: float | timedelta | None = None,
+        fresh_for: float | timedelta | None = None,
     ) -> Snapshot:
         """The whole snapshot that `get_table_latest_uri` gives the URI of; recorded and raised the same way."""
-        scope = self._run.namespace
-        if version is not None:
-            snapshot = self._client.get_table_snapshot(table_name, version, namespace=scope)
-        else:
-            snapshot = self._client.latest_snapshot(table_name, as_of=as_of, namespace=scope)
-        self._run.saw_input(snapshot)
-        return snapshot
+        asked = reads.question(
+            table_name, as_of=as_of, version=version, max_staleness=max_staleness, fresh_for=fresh_for
+        )
+        return reads.read(self._run, asked)
 
     def register_snapshot(
         self,
