@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from datlake_sdk.client import DatlakeClient
+from datlake_sdk.errors import DatlakeError
 
 SERVE = """
 import sys
@@ -47,6 +52,25 @@ class Place(NamedTuple):
             timeout=60,
             check=False,
         )
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on for the moment."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
+
+
+def eventually(is_true: Callable[[], bool], within_s: float) -> None:
+    """Returns once `is_true()`; a lake that cannot be reached yet is no answer. Fails after `within_s`."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        with suppress(DatlakeError):
+            if is_true():
+                return
+        time.sleep(0.1)
+    message = f"not true within {within_s} s"
+    raise AssertionError(message)
 
 
 def serve(home: Path, port: int = 0) -> tuple[subprocess.Popen[str], str]:

@@ -81,21 +81,6 @@ class Connection:
         """The server's address; null for an embedded lake."""
         return calls.server_address(self._settings)
 
-    @property
-    def outbox(self) -> Outbox:
-        """Where runs keep what cannot be delivered yet; makes nothing before it is used."""
-        if None not in self._outboxes:
-            from datlake_sdk._outbox.outbox import Outbox
-
-            # One only, also where two threads ask at once.
-            self._outboxes.setdefault(None, Outbox(self._settings, self._transport))
-        return self._outboxes[None]
-
-    @property
-    def transport(self) -> Transport:
-        """The road to the lake; opens nothing yet."""
-        return self._transport()
-
     def close(self) -> None:
         """Closes connections and files that this client opened; a transport that was passed in stays open.
 
@@ -140,3 +125,21 @@ class Connection:
 
             self._made = transport_for(self._settings)
         return self._made
+
+    def _outbox(self) -> Outbox:
+        if None not in self._outboxes:
+            from datlake_sdk._outbox.outbox import Outbox
+
+            # One only, also where two threads ask at once.
+            self._outboxes.setdefault(None, Outbox(self._settings, self._transport))
+        return self._outboxes[None]
+
+
+def outbox_of(client: Connection) -> Outbox:
+    """Where the runs of `client` keep what cannot be delivered yet; makes nothing before it is used."""
+    return client._outbox()  # noqa: SLF001 -- for our own modules: no promise to users
+
+
+def transport_of(client: Connection) -> Transport:
+    """The road of `client` to its lake; opens nothing yet."""
+    return client._transport()  # noqa: SLF001 -- for our own modules: no promise to users

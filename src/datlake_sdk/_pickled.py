@@ -55,7 +55,7 @@ def arrived(ticket: Ticket) -> JobContext:
     from datlake_sdk.job import JobContext
 
     job = JobContext(_client(ticket), ticket.job_name, run_id=ticket.run_id, namespace=ticket.namespace)
-    job.attach_to_run()
+    job._run.attach()  # noqa: SLF001 -- its own other half
     return job
 
 

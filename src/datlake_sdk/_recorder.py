@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from datlake_sdk._connection import outbox_of
 from datlake_sdk._telling import logger
 from datlake_sdk.errors import AuthError, ConfigError, DatlakeError, ServerError, TransientNetworkError
 
@@ -43,7 +44,7 @@ class Recorder:
     @property
     def outbox(self) -> Outbox:
         """Where this run's operations wait."""
-        return self._client.outbox
+        return outbox_of(self._client)
 
     @property
     def wait_s(self) -> float:
@@ -105,9 +106,10 @@ class Recorder:
         self.deferred += 1
         kept = self.outbox.keep(what)
         if kept == "lost":
-            self.warn(f"{type(what).__name__} is not recorded: no disk takes it ({self.outbox.trouble})")
+            self.warn(f"{type(what).__name__} is not recorded: no disk takes it ({self.outbox.trouble})", is_loss=True)
         elif kept == "memory":
-            self.warn(f"the outbox cannot be written ({self.outbox.trouble}); what waits is kept in memory only")
+            text = f"the outbox cannot be written ({self.outbox.trouble}); what waits is kept in memory only"
+            self.warn(text, is_loss=True)
 
     def keep_file(self, what: UploadParcel, path: str) -> UploadParcel | None:
         """What was kept of a file that could not be uploaded, null where the outbox has no room for it."""
@@ -148,9 +150,9 @@ class Recorder:
         """What of this run could not be kept or was refused, told; as the run's metadata has it."""
         lost, refused = self.outbox.lost[self._run_id], self.outbox.refused[self._run_id]
         if lost:
-            self.warn(f"{lost} events or files of this run could not be kept; `datlake outbox status` says why")
+            self.warn(f"{lost} events or files of this run could not be kept; `datlake outbox` says why", is_loss=True)
         if refused:
-            self.warn(f"{refused} events or operations were refused; `datlake outbox dead` shows them")
+            self.warn(f"{refused} events or operations were refused; `datlake outbox dead` shows them", is_loss=True)
         found = {"lost": lost, "refused": refused}
         return {"datlake_delivery": found} if lost or refused else {}
 
@@ -160,16 +162,18 @@ class Recorder:
             raise error
         self.warn(f"{type(op).__name__} was refused: {error.message}")
 
-    def warn(self, text: str) -> None:
+    def warn(self, text: str, *, is_loss: bool = False) -> None:
         """Tells `text` once, to the `datlake` logger and on the card.
 
-        That the lake is away is one warning: what follows from it is told on the card, and at INFO.
+        That the lake is away is one warning: what follows from it, but for losses, is told on the card, and at INFO.
         """
         if text in self._told:
             return
         self._told.add(text)
         self.warnings.append(text)
-        logger().log(20 if self.away else 30, "%s (run %s)", text, self._run_id)  # logging.INFO, logging.WARNING
+        logger().log(
+            20 if self.away and not is_loss else 30, "%s (run %s)", text, self._run_id
+        )  # logging.INFO, logging.WARNING
 
     def _is_known_away(self) -> bool:
         if not self.outbox.breaker.is_open or self.outbox.breaker.allows():

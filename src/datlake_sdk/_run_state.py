@@ -15,6 +15,7 @@ import msgspec
 from datlake_sdk import _calls as calls
 from datlake_sdk._attachments import Attachment, Attachments, Bucket
 from datlake_sdk._attending import Attendant
+from datlake_sdk._connection import transport_of
 from datlake_sdk._current import current_job
 from datlake_sdk._endings import Outcome, error_of, outcome_of
 from datlake_sdk._identity import checked_name, checked_run_id, fitting, parent_from_environment
@@ -165,7 +166,7 @@ class RunState:
 
     def _append_log(self, offset: int, data: bytes) -> LogState:
         how = calls.options(self.client.settings, {"timeout": self.recorder.wait_s, "retries": False})
-        transport = self.client.transport
+        transport = transport_of(self.client)
         return transport.append_log(self.namespace, self.run_id, offset, data, how, job_name=self.job_name)
 
     def _capture_log(self, owner: JobContext) -> str | None:

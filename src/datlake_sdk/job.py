@@ -349,10 +349,6 @@ class JobContext:
 
         return reduced(self, self._run.namespace)
 
-    def attach_to_run(self) -> None:
-        """The run, started elsewhere, is open here for events, inputs and outputs; `with` makes it the current one."""
-        self._run.attach()
-
     def __repr__(self) -> str:
         """The job, its run and how it stands."""
         return f"<JobContext {self.job_name!r} run {self.run_id} {self._run.state}>"

@@ -100,7 +100,7 @@ def test_what_a_run_read_and_wrote_is_known_though_it_died_halfway(place: Place)
         )
         assert done.returncode == 9
         run = only_run(place)
-        assert run.state == "running"
+        assert run.state == ("running" if place.address.startswith("http") else "lost")  # seen by its process
         assert [(data.table_name, data.version) for data in run.inputs] == [("raw", 1)]
         assert [(data.table_name, data.version) for data in run.outputs] == [("out", 1)]
 

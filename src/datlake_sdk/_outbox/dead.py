@@ -10,13 +10,11 @@ import msgspec
 from msgspec import Struct
 
 from datlake_sdk import __version__
-from datlake_sdk._outbox.journal import DEAD, Frame, Header, SegmentReader, append_frame
+from datlake_sdk._outbox.journal import DEAD, Frame, Header, SegmentReader, append_frame, shared_lock
 from datlake_sdk.wire.ids import new_id
 from datlake_sdk.wire.times import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from datlake_sdk.errors import DatlakeError
 
 DEAD_FILE: Final = "dead.seg"
@@ -74,12 +72,13 @@ def put_back(folder: str, destination: str, letter: DeadLetter) -> None:
     append_frame(path, header(destination, "dead", 1), DEAD, msgspec.json.encode(letter))
 
 
-def dead_letters(folder: str) -> Iterator[DeadLetter]:
-    """The dead letters, the oldest first; none where there are none."""
+def dead_letters(folder: str) -> list[DeadLetter]:
+    """The dead letters, the oldest first. Raises `OSError`, and `ValueError` for those of a newer version."""
     try:
         reader = SegmentReader.open(os.path.join(folder, DEAD_FILE))
-    except (OSError, ValueError):
-        return
+    except FileNotFoundError:
+        return []
+    letters: list[DeadLetter] = []
     try:
         at, is_end = 0, False
         while not is_end:
@@ -87,16 +86,19 @@ def dead_letters(folder: str) -> Iterator[DeadLetter]:
             at, is_end = batch.next, batch.is_end
             for frame in batch.frames:
                 with suppress(msgspec.MsgspecError):
-                    yield msgspec.json.decode(frame.payload, type=DeadLetter)
+                    letters.append(msgspec.json.decode(frame.payload, type=DeadLetter))
     finally:
         reader.close()
+    return letters
 
 
 def take_dead_letters(folder: str) -> list[DeadLetter]:
     """The dead letters, which are no longer there: whoever takes them sends them again or drops them."""
     path = os.path.join(folder, DEAD_FILE)
-    letters = list(dead_letters(folder))
-    with suppress(FileNotFoundError):
+    if not os.path.exists(path):
+        return []
+    with shared_lock(path):  # nobody adds one between the reading and the removal
+        letters = dead_letters(folder)
         os.unlink(path)
     return letters
 

@@ -83,7 +83,7 @@ def standing(settings: Settings, folder: str) -> Standing:
         size_bytes=spool.used_bytes(folder),
         limit_bytes=settings.outbox_limit_mb << 20,
         oldest_at=min(oldest, default=None),
-        dead=sum(1 for _ in dead.dead_letters(folder)),
+        dead=_dead_in(folder),
         lost=dead.losses(folder),
         open_until=Breaker(os.path.join(folder, "breaker")).open_until,
     )
@@ -139,6 +139,13 @@ def drop(settings: Settings, ids: Iterable[str]) -> int:
     return sum(_is_meant(letter, wanted) for letter in letters)
 
 
+def _dead_in(folder: str) -> int:
+    try:
+        return len(dead.dead_letters(folder))
+    except (OSError, ValueError):
+        return 0  # `datlake outbox dead` says why
+
+
 def _looked_at(path: str) -> tuple[str, int, float | None]:
     """(destination, frames, when it was begun as Unix time) of a segment."""
     try:
@@ -151,7 +158,7 @@ def _looked_at(path: str) -> tuple[str, int, float | None]:
             batch = reader.read(at, is_sealed=True)
             count, at, is_end = count + len(batch.frames), batch.next, batch.is_end
         return reader.header.destination, count, os.stat(path).st_ctime
-    except OSError:
+    except (OSError, ValueError):
         return reader.header.destination, count, None
     finally:
         reader.close()

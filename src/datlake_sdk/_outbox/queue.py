@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Small enough that what is delivered gives its place back soon, large enough that a file is seldom made.
 SEGMENT_BYTES: Final = 8 << 20
+READ_FRAMES: Final = 1_000
+FRAME_BYTES: Final = 12  # what a frame is longer than its payload
 # Without a disk this much is kept in memory; what comes then is lost and counted.
 MEMORY_FRAMES: Final = 10_000
 # A disk that was full may have room again.
@@ -90,7 +92,7 @@ class SegmentQueue:
                 if segment is not self._current:
                     continue  # it was closed in this very moment
                 segment.body.append(kind, payload)
-                segment.size_bytes += len(payload) + 12
+                segment.size_bytes += len(payload) + FRAME_BYTES
             except OSError as error:
                 self.trouble, segment.is_broken = error, True
             else:
@@ -145,13 +147,16 @@ class SegmentQueue:
     def _new_segment(self) -> Segment:
         self._number += 1
         try:
-            return Segment(_File(self._make_file(self._number)), in_memory=False)
+            writer = self._make_file(self._number)
         except OSError as error:
             self.trouble = error
             self._disk_again_at = self._clock() + DISK_AGAIN_S
             segment = Segment(_Memory(), in_memory=True)
             segment.size_bytes = SEGMENT_BYTES + 1  # asks for a disk again at every append, at most every few seconds
             return segment
+        segment = Segment(_File(writer), in_memory=False)
+        segment.size_bytes = writer.size_bytes
+        return segment
 
     def _rewrite(self, broken: Segment, error: OSError) -> bool:
         """True once what a broken segment held is synced elsewhere: a sync that failed once proves nothing later."""
@@ -160,12 +165,15 @@ class SegmentQueue:
         if fresh.in_memory:
             return False
         try:
-            batch = broken.body.read(broken.position, is_sealed=True, at_most=1 << 30)
-            for frame in batch.frames:
-                fresh.body.append(frame.kind, frame.payload)
-                fresh.size_bytes += len(frame.payload) + 12
+            at, is_end = broken.position, False
+            while not is_end:
+                batch = broken.body.read(at, is_sealed=True, at_most=READ_FRAMES)
+                for frame in batch.frames:
+                    fresh.body.append(frame.kind, frame.payload)
+                    fresh.size_bytes += len(frame.payload) + FRAME_BYTES
+                at, is_end = batch.next, batch.is_end
             fresh.body.sync()
-        except OSError:
+        except (OSError, ValueError):
             return False
         return True  # both are sent: the lake knows what it has already
 

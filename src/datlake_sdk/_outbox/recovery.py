@@ -14,6 +14,7 @@ from msgspec import Struct
 from datlake_sdk._outbox import dead
 from datlake_sdk._outbox.claims import claim_writer
 from datlake_sdk._outbox.delivery import Outcome, Verdict
+from datlake_sdk._outbox.frames import NewerFormatError
 from datlake_sdk._outbox.journal import Frame, SegmentReader
 from datlake_sdk._outbox.parcels import BATCH_EVENTS, Parcel, parcel_from
 from datlake_sdk.errors import InvalidRequest
@@ -37,6 +38,7 @@ class Progress(Struct):
     operations: int = 0
     refused: int = 0
     damaged_bytes: int = 0
+    left: list[str] = []
     stopped_by: Outcome | None = None
 
 
@@ -109,25 +111,35 @@ class Adoption:
             reader = SegmentReader.open(path)
         except FileNotFoundError:
             return
-        except (OSError, ValueError):
+        except (NewerFormatError, OSError) as error:
+            self._leave(path, error)
+            return
+        except ValueError:
             self._put_aside(path)
             return
         with closing(reader):
-            at, is_end = 0, False
-            while not is_end:
-                batch = reader.read(at, is_sealed=True)
-                frames = batch.frames
-                self.progress.damaged_bytes += batch.damaged
-                if batch.damaged:
-                    dead.note_loss(self._folder, "bytes", batch.damaged, f"damaged in {os.path.basename(path)}", None)
-                while frames:
-                    parcel = self._parcel(frames)
-                    if parcel is not None:
-                        yield from self._send(parcel)
-                    if self.progress.stopped_by is not None:
-                        return
-                    frames = frames[len(parcel.frames) if parcel is not None else 1 :]
-                at, is_end = batch.next, batch.is_end
+            try:
+                yield from self._frames(reader)
+            except (NewerFormatError, OSError) as error:
+                self._leave(path, error)
+
+    def _frames(self, reader: SegmentReader) -> Iterator[None]:
+        at, is_end, damaged = 0, False, 0
+        while not is_end:
+            batch = reader.read(at, is_sealed=True)
+            damaged += batch.damaged
+            frames = batch.frames
+            while frames:
+                parcel = self._parcel(frames)
+                if parcel is not None:
+                    yield from self._send(parcel)
+                if self.progress.stopped_by is not None:
+                    return
+                frames = frames[len(parcel.frames) if parcel is not None else 1 :]
+            at, is_end = batch.next, batch.is_end
+        if damaged:
+            self.progress.damaged_bytes += damaged
+            dead.note_loss(self._folder, "bytes", damaged, "they are damaged in a journal", None)
 
     def _parcel(self, frames: list[Frame]) -> Parcel | None:
         try:
@@ -158,11 +170,18 @@ class Adoption:
         self.progress.operations += max(len(parcel.frames), 1)
         yield
 
+    def _leave(self, path: str, error: Exception) -> None:
+        """A file that cannot be read now, or by this version, stays where it is, and blocks no other."""
+        self._skipped += 1
+        self.progress.left.append(f"{os.path.basename(path)}: {error}")
+
     def _put_aside(self, path: str) -> None:
-        """A file that is no segment, or a newer version's, blocks nothing and is not thrown away."""
+        """A file that is no segment blocks nothing. One without a byte was begun by a process that died at once."""
         with suppress(OSError):
-            os.replace(path, f"{path}.unreadable")
-        dead.note_loss(self._folder, "segment", 1, f"{os.path.basename(path)} cannot be read; it was put aside", None)
+            if os.stat(path).st_size:
+                os.replace(path, f"{path}.unreadable")
+                why = f"{os.path.basename(path)} is no journal; it was put aside"
+                dead.note_loss(self._folder, "segment", 1, why, None)
 
 
 def _is_at_fault(outcome: Outcome) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from datlake_sdk._amounts import size
+from datlake_sdk._connection import transport_of
 from datlake_sdk._outbox import dead, overview
 from datlake_sdk._outbox.journal import Frame
 from datlake_sdk._outbox.parcels import UploadParcel, content_of
@@ -21,6 +22,8 @@ from datlake_sdk.errors import DatlakeError
 from datlake_sdk.wire.times import utc_now
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from datlake_sdk._outbox.dead import DeadLetter
     from datlake_sdk._outbox.overview import Standing
     from datlake_sdk.cli.arguments import Arguments
@@ -43,7 +46,7 @@ def flush(arguments: Arguments) -> int:
     """Delivers what processes that are gone left for the lake in use; 4 where it cannot be reached."""
     settings = settings_of(arguments).settings
     with connect(arguments) as client:
-        progress = overview.flush(settings, lambda: client.transport, arguments.timeout)
+        progress = overview.flush(settings, lambda: transport_of(client), arguments.timeout)
     left = overview.standing(settings, folder_of(settings))
     stopped = progress.stopped_by
     if arguments.json:
@@ -52,6 +55,7 @@ def flush(arguments: Arguments) -> int:
                 "delivered": progress.operations,
                 "refused": progress.refused,
                 "damaged_bytes": progress.damaged_bytes,
+                "left": progress.left,
                 "waiting": left.waiting,
                 "held": left.held,
                 "stopped_by": None if stopped is None or stopped.error is None else stopped.error.message,
@@ -59,7 +63,7 @@ def flush(arguments: Arguments) -> int:
         )
     else:
         say(f"{progress.operations} delivered, {progress.refused} refused, {left.waiting} waiting")
-        _tell_rest(left, stopped.error if stopped is not None else None)
+        _tell_rest(left, progress.left, stopped.error if stopped is not None else None)
     if stopped is not None:
         return exit_code_of(stopped.error) if stopped.error is not None else UNREACHABLE
     return REFUSED if progress.refused else OK if left.waiting <= left.held else ERROR
@@ -67,7 +71,7 @@ def flush(arguments: Arguments) -> int:
 
 def dead_letters(arguments: Arguments) -> int:
     """Prints what the lake refused for good, with its answers."""
-    letters = list(dead.dead_letters(folder_of(settings_of(arguments).settings)))
+    letters = dead.dead_letters(folder_of(settings_of(arguments).settings))
     if arguments.json:
         say_json({"items": [_letter_as_json(letter) for letter in letters]})
     elif not letters:
@@ -130,8 +134,10 @@ def _waiting(each: Standing) -> str:
     return f"{each.waiting} operations{held}"
 
 
-def _tell_rest(left: Standing, error: DatlakeError | None) -> None:
+def _tell_rest(left: Standing, unread: Sequence[str], error: DatlakeError | None) -> None:
     sys.stdout.flush()
+    for each in unread:
+        print(f"datlake: not read: {shown(each)}", file=sys.stderr)
     if error is not None:
         print(f"datlake: stopped: {shown(error.message)}", file=sys.stderr)
     elif left.held:
