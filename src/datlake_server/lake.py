@@ -141,12 +141,12 @@ class Lake:
             raise NotFound(message, code="object_missing")
         return found, path
 
-    def append_log(self, place: LogPlace, data: bytes) -> LogState:
+    def append_log(self, place: LogPlace, data: bytes, *, patience_s: float = PATIENCE_S) -> LogState:
         """How far the run's log has grown once `data` is in it and on the disk; sent again, it is there once.
 
         Raises `Conflict` (`log_gap`, `log_differs`), `InvalidRequest` (`log_full`) and `NotFound`.
         """
-        return self._logs.append(place, data)
+        return self._logs.append(place, data, patience_s)
 
     def read_log(self, namespace: str, run_id: str, offset: int = 0, limit: int = 1 << 20) -> tuple[bytes, LogState]:
         """At most `limit` bytes of the run's log from `offset`, and how far it has grown. Raises `NotFound`."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PIECE_LIMIT_BYTES: Final = 1 << 20
 # A sign of life is a commit; a log that grows every second needs none every second.
 LIFE_EVERY_US: Final = 10_000_000
-_PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 5.0
 
 
 class LogPlace(Struct, frozen=True):
@@ -47,16 +47,16 @@ class RunLogs:
         self._files = files
         self._growing = GrowingLogs(folder)
 
-    def append(self, place: LogPlace, data: bytes) -> LogState:
+    def append(self, place: LogPlace, data: bytes, patience_s: float) -> LogState:
         """How far the log has grown once `data` is in it and on the disk; once it is an object it stays as it is."""
         place = codec.decode(codec.encode(place), LogPlace)
         if len(data) > PIECE_LIMIT_BYTES:
             message = f"{len(data):,} bytes are too many for one piece of a log; send {PIECE_LIMIT_BYTES:,} at most"
             raise InvalidRequest(message, code="too_large", status=413)
-        self._show_life(place)
+        self._show_life(place, patience_s)
         facts = self._mended(place.namespace, place.run_id)
         try:
-            size = None if facts.stored else self._grown(facts, place.offset, data)
+            size = None if facts.stored else self._grown(facts, place.offset, data, patience_s)
         except DatlakeError as error:
             error.run_id = facts.run_id
             raise
@@ -95,7 +95,7 @@ class RunLogs:
     def _settle(self, namespace: str, run_id: str) -> None:
         if self._growing.size_of(run_id) is None:
             return
-        with self._growing.held(run_id) as log:
+        with self._growing.held(run_id, PATIENCE_S) as log:
             facts = self._facts(namespace, run_id)
             if log is None or facts.named is None:
                 return
@@ -111,12 +111,12 @@ class RunLogs:
         if size_bytes is None or sha256 is None or not log.is_exactly(size_bytes, sha256):
             return
         # The record first: if the file came first and we died in between, nothing would say whose it is.
-        self._store.write(lambda tx: store_log(tx, facts.namespace, named, size_bytes, sha256), _PATIENCE_S)
+        self._store.write(lambda tx: store_log(tx, facts.namespace, named, size_bytes, sha256), PATIENCE_S)
         self._files.adopt(log.path, sha256)
 
-    def _grown(self, facts: LogFacts, offset: int, data: bytes) -> int | None:
+    def _grown(self, facts: LogFacts, offset: int, data: bytes, patience_s: float) -> int | None:
         """The size with `data` in it; null where the log became an object a moment ago."""
-        with self._growing.made(facts.run_id) as log:
+        with self._growing.made(facts.run_id, patience_s) as log:
             try:
                 # Under the lock: whoever seals it holds the lock until the file is gone.
                 is_object = self._facts(facts.namespace, facts.run_id).stored is not None
@@ -130,7 +130,7 @@ class RunLogs:
             return read_part(self._files.path_of(facts.stored.sha256), offset, limit)
         return self._growing.read(facts.run_id, offset, limit)
 
-    def _show_life(self, place: LogPlace) -> None:
+    def _show_life(self, place: LogPlace, patience_s: float) -> None:
         """The run is known and was heard of lately. Raises `NotFound` for one nothing is known of, not even its job."""
         try:
             facts = self._facts(place.namespace, place.run_id, place.job_name)
@@ -142,7 +142,7 @@ class RunLogs:
             if facts.now - facts.last_seen_at < LIFE_EVERY_US:
                 return
             job_name = facts.job_name
-        self._store.write(lambda tx: show_life(tx, place.namespace, job_name, place.run_id), _PATIENCE_S)
+        self._store.write(lambda tx: show_life(tx, place.namespace, job_name, place.run_id), patience_s)
 
     def _mended(self, namespace: str, run_id: str) -> LogFacts:
         """What is known of the log, after what a crash left undone is done."""

@@ -308,7 +308,9 @@ def test_following_outlasts_a_restart_of_the_server(tmp_path: Path) -> None:
     place, heard = Place(url, tmp_path / "lake", "default"), list[bytes]()
     with place.client() as client, place.client() as other:
         job = Job(place, client, tmp_path / "job.log")
-        reading = threading.Thread(target=lambda: heard.extend(other.read_log(job.run.run_id, follow=True)))
+        reading = threading.Thread(
+            target=lambda: heard.extend(other.read_log(job.run.run_id, follow=True, retries=False))
+        )
         job.says("before\n")
         reading.start()
         until(lambda: heard == [b"before\n"])

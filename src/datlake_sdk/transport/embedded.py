@@ -75,11 +75,11 @@ class EmbeddedTransport:
         *,
         job_name: str | None = None,
     ) -> LogState:
-        """How far the run's log has grown once `data` is in it and on the disk; a disk knows no timeout."""
+        """How far the run's log has grown once `data` is in it and on the disk."""
         from datlake_server.run_logs import LogPlace
 
-        del options
-        return self._open().append_log(LogPlace(namespace, run_id, offset, job_name), data)
+        place = LogPlace(namespace, run_id, offset, job_name)
+        return self._open().append_log(place, data, patience_s=options.timeout_s)
 
     def read_log(
         self, namespace: str, run_id: str, offset: int, limit_bytes: int, options: CallOptions

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 # What a run's log may hold is 256 MiB, where the SDK cuts; the notes that say so come after.
 LOG_LIMIT_BYTES: Final = 257 << 20
-LOCK_WAIT_S: Final = 5.0
 _LOCK_POLL_S: Final = 0.01
 _PIECE_BYTES: Final = 1 << 20
 _FLAGS: Final = os.O_RDWR | getattr(os, "O_CLOEXEC", 0)
@@ -48,14 +47,14 @@ class GrowingLogs:
         return read_part(self._path(run_id), offset, limit)
 
     @contextmanager
-    def held(self, run_id: str) -> Generator[HeldLog | None]:
+    def held(self, run_id: str, patience_s: float) -> Generator[HeldLog | None]:
         """The run's file, which nobody else changes meanwhile; null where nothing grows.
 
-        Raises `ServerError` (`busy`) where another process keeps it for too long.
+        Raises `ServerError` (`busy`) where another keeps it for `patience_s` seconds.
         """
         path = self._path(run_id)
         try:
-            file = _locked(path, _FLAGS)
+            file = _locked(path, _FLAGS, patience_s)
         except FileNotFoundError:
             yield None
             return
@@ -63,13 +62,13 @@ class GrowingLogs:
             yield HeldLog(file, path)
 
     @contextmanager
-    def made(self, run_id: str) -> Generator[HeldLog]:
+    def made(self, run_id: str, patience_s: float) -> Generator[HeldLog]:
         """As `held`, but the file is made where there is none."""
         path = self._path(run_id)
         try:
             if not os.path.isdir(self._folder):
                 self._make_folder()
-            file = _locked(path, _FLAGS | os.O_CREAT)
+            file = _locked(path, _FLAGS | os.O_CREAT, patience_s)
         except OSError as error:
             raise unwritten(error) from error
         with _holding(file):
@@ -182,9 +181,9 @@ def _sync(file: int) -> None:
         os.fdatasync(file)
 
 
-def _locked(path: str, flags: int) -> int:
+def _locked(path: str, flags: int, patience_s: float) -> int:
     """The file that is at `path` now, locked."""
-    deadline = time.monotonic() + LOCK_WAIT_S
+    deadline = time.monotonic() + patience_s
     while True:
         file = os.open(path, flags, 0o600)
         try:
@@ -215,7 +214,7 @@ def _lock(file: int, path: str, deadline: float) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                message = f"another process keeps {path} locked; try again"
+                message = f"another keeps {path} locked; try again"
                 raise ServerError(message, code="busy", status=503) from None
             time.sleep(_LOCK_POLL_S)
         else:
