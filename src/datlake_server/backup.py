@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     # Hears what is being done, how much of it is done, and how much there is.
     Progress = Callable[[str, int, int], None]
 
-_DAMAGE_TOLD: Final = 5
+_DAMAGE_TOLD: Final = 300
 
 
 class _Digest(msgspec.Struct, frozen=True):
@@ -196,7 +196,7 @@ def look_through(records: str) -> tuple[Counts, set[str]] | None:
         try:
             problems = reader.problems("integrity_check", lambda: False)
             if problems:
-                raise refusals.damaged(records, "; ".join(problems[:_DAMAGE_TOLD]))
+                raise refusals.damaged(records, problems[0][:_DAMAGE_TOLD])
             return reader.seen(_contents, 0) if reader.version() else None
         finally:
             reader.close()

@@ -1,82 +1,149 @@
-"""A server tells living runs from dead ones by what it hears, from when it began to listen."""
+"""A server from its start to its end: what it finds where the one before was killed, what it refuses, how it stops."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
+import asyncio
+import threading
+from functools import partial
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from datlake_sdk.errors import ConfigError
-from datlake_sdk.wire.ids import new_id
-from datlake_sdk.wire.processes import own_identity
-from datlake_server.settings import LOST_AFTER, lost_after_s
-from tests.http.served import SERVE, Server
+from datlake_sdk.errors import ServerError
+from datlake_server.http.app import create_app
+from datlake_server.http.exchange import problem_answer
+from datlake_server.http.threads import Threads
+from datlake_server.lake import Lake
+from tests.http.served import Reply, Server
+from tests.http.test_failures import asked
 
-LIMIT_S = 1
-
-
-def state(server: Server, run_id: str) -> str:
-    """The run's state; the lists say the same."""
-    shown = str(server.ask("GET", f"/api/v1/runs/{run_id}").json["state"])
-    listed = server.ask("GET", f"/api/v1/runs?state={shown}").json["items"]
-    assert isinstance(listed, list)
-    assert run_id in [run["run_id"] for run in listed]
-    return shown
+READY = "/api/v1/health/ready"
+PAGE_BYTES = 4096
 
 
-def until(server: Server, run_id: str, wanted: str) -> None:
-    """Returns once the run shows this state."""
-    end = time.monotonic() + 20
-    while server.ask("GET", f"/api/v1/runs/{run_id}").json["state"] != wanted:
-        assert time.monotonic() < end, f"never {wanted}"
-        time.sleep(0.05)
+def told(server: Server, number: int) -> Reply:
+    """The answer to the start of a run that takes two pages."""
+    return server.ask("POST", "/api/v1/jobs/j/runs", {"run_id": run_id(number), "metadata": {"text": "y" * 6000}})
 
 
-def test_a_run_that_falls_silent_is_lost_and_no_other(tmp_path: Path) -> None:
-    """Not while it beats, not when the server was away, and not for ever: any sign of life ends it."""
-    run_id, quiet = new_id(), new_id()
-    server = Server(tmp_path, DATLAKE_LOST_AFTER_S=str(LIMIT_S))
-    try:
-        start = {"run_id": run_id, "heartbeat_interval_s": 0.01, "process": _process()}
-        server.ask("POST", "/api/v1/jobs/j/runs", start)
-        server.ask("POST", "/api/v1/jobs/j/runs", {"run_id": quiet, "process": _process()})
-        end = time.monotonic() + 2 * LIMIT_S
-        while time.monotonic() < end:
-            server.ask("POST", "/api/v1/events/broadcast", {"event_type": "heartbeat", "run_id": run_id})
-            assert state(server, run_id) == "running"
-            time.sleep(0.1)
-        until(server, run_id, "lost")
-        assert [state(server, each) for each in (run_id, quiet)] == ["lost", "running"]
-        server.ask("POST", "/api/v1/events/broadcast", {"event_type": "heartbeat", "run_id": run_id})
-        until(server, run_id, "running")
-        until(server, run_id, "lost")
-    finally:
-        server.stop()
-    server = Server(tmp_path, DATLAKE_LOST_AFTER_S="60")
-    try:
-        assert state(server, run_id) == "running"  # it may have tried to be heard while nobody listened
-        done = server.ask("PUT", f"/api/v1/jobs/j/runs/{run_id}/complete", {"success": True})
-        assert done.json["state"] == state(server, run_id) == "completed"
-    finally:
-        server.stop()
+def run_id(number: int) -> str:
+    """The id of the run of this number."""
+    return f"00000000-0000-4000-8000-{number:012}"
 
 
-def test_a_limit_that_is_none_is_refused(tmp_path: Path) -> None:
-    """A typing mistake must not make every run lost, nor hide that one is."""
-    for text in ("soon", "0", "-1", "nan", "inf", "1e999"):
-        with pytest.raises(ConfigError, match=LOST_AFTER):
-            lost_after_s({LOST_AFTER: text})
-    assert [lost_after_s({LOST_AFTER: text}) for text in ("", " 90 ", "0.5")] == [600, 90, 0.5]
-    command = [sys.executable, "-c", SERVE, str(tmp_path)]
-    done = subprocess.run(command, env={LOST_AFTER: "soon"}, capture_output=True, text=True, timeout=30, check=False)
-    assert (done.returncode, LOST_AFTER in done.stderr) == (1, True)
+def ready_until(server: Server, wanted: str) -> Reply:
+    """What readiness says, once the check is no more under way."""
+    reply = server.ask("GET", READY)
+    while reply.json.get("quick_check") == "running":
+        threading.Event().wait(0.01)
+        reply = server.ask("GET", READY)
+    assert wanted in reply.body.decode(), reply.body
+    return reply
 
 
-def _process() -> object:
-    """A process of this host that is gone."""
-    own = own_identity()
-    return msgspec.to_builtins(msgspec.structs.replace(own, started=own.started + 1))
+def log_of(server: Server) -> str:
+    """What it wrote to stderr, once it has ended."""
+    server.process.terminate()
+    return server.process.communicate(timeout=20)[1]
+
+
+def test_a_server_after_one_that_was_killed_looks_the_lake_through_and_answers_meanwhile(tmp_path: Path) -> None:
+    """A power cut may damage what SQLite cannot see at once; nobody should learn of it from a wrong answer."""
+    first = Server(tmp_path)
+    assert told(first, 1).status == 201
+    first.process.kill()
+    first.stop()
+    second = Server(tmp_path)
+    assert ready_until(second, '"passed"').status == 200
+    log = log_of(second)
+    assert f"not closed by process {first.process.pid}" in log
+    assert "no damage" in log
+    third = Server(tmp_path)
+    assert third.ask("GET", READY).json == {"status": "ready"}
+    assert log_of(third) == ""
+
+
+def test_a_server_that_finds_damage_takes_no_writes_and_says_so(tmp_path: Path) -> None:
+    """503: what jobs have to tell stays with them until the lake is restored; reads are answered as far as they can."""
+    server = Server(tmp_path)
+    for number in range(200):
+        assert told(server, number).status == 201
+    assert server.stop() == 0
+    with (tmp_path / "lake.db").open("r+b") as file:
+        file.seek(-40 * PAGE_BYTES, 2)
+        file.write(b"\xff" * 20 * PAGE_BYTES)
+    (tmp_path / "server.lock").write_text('{"pid": 1, "host": "here"}')
+    server = Server(tmp_path)
+    reply = ready_until(server, "lake_damaged")
+    assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+    refused = told(server, 1000)
+    assert (refused.status, refused.json["code"]) == (503, "lake_damaged")
+    assert server.ask("GET", "/api/v1/tables").status == 200
+    assert server.ask("GET", "/api/v1/health/live").status == 200
+    assert "read only" in log_of(server)
+    server = Server(tmp_path)
+    ready_until(server, "lake_damaged")  # until somebody restores it
+    server.stop()
+
+
+def test_a_stop_under_load_loses_nothing_that_was_answered_and_leaves_one_file(tmp_path: Path) -> None:
+    """Whoever copies or looks at the folder afterwards finds the whole lake in `lake.db`."""
+    server, kept = Server(tmp_path), list[int]()
+
+    def load(thread: int) -> None:
+        for number in range(thread * 10_000, (thread + 1) * 10_000):
+            try:
+                if told(server, number).status == 201:
+                    kept.append(number)
+            except OSError:
+                return
+
+    threads = [threading.Thread(target=load, args=(thread,)) for thread in range(4)]
+    for thread in threads:
+        thread.start()
+    while len(kept) < 40:
+        threading.Event().wait(0.01)
+    assert server.stop() == 0
+    for thread in threads:
+        thread.join()
+    assert sorted(path.name for path in tmp_path.glob("lake.db*")) == [
+        *("lake.db", "lake.db.lock", "lake.db.lock.gate", "lake.db.open"),
+    ]
+    assert (tmp_path / "server.lock").read_bytes() == b""
+    server = Server(tmp_path)
+    assert {server.ask("GET", f"/api/v1/runs/{run_id(number)}").status for number in kept} == {200}
+    server.stop()
+
+
+def test_a_server_that_was_asked_to_stop_is_not_ready(tmp_path: Path) -> None:
+    """What spreads requests over servers sends the next one elsewhere."""
+    lake = Lake.open(str(tmp_path / "lake"))
+    app = create_app(lake)
+    assert asked(app, READY) == (200, {"status": "ready"})
+    app.wind_up()
+    status, said = asked(app, READY)
+    assert (status, said["code"]) == (503, "stopping")
+    lake.close()
+
+
+def test_requests_that_find_no_place_to_wait_are_refused_and_those_under_way_go_on() -> None:
+    """An upload is refused at its beginning or not at all; and a stop to send is told, with when to come back."""
+    go = threading.Event()
+
+    async def crowd() -> list[object]:
+        threads = Threads(1, waiting_limit=2)
+        taken = [asyncio.create_task(threads.run(partial(go.wait, 20))) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(ServerError, match="too many requests") as refused:
+            await threads.run(partial(go.wait, 20))
+        piece = asyncio.create_task(threads.go_on(lambda: "a piece"))
+        go.set()
+        done: list[object] = [*await asyncio.gather(*taken), await piece, await threads.run(lambda: "free again")]
+        threads.join()
+        return [*done, refused.value]
+
+    *done, refused = asyncio.run(crowd())
+    assert done == [True, True, True, "a piece", "free again"]
+    assert isinstance(refused, ServerError)
+    answer = problem_answer(refused, "r")
+    assert (refused.code, answer.status, dict(answer.headers)[b"retry-after"]) == ("overloaded", 503, b"1")

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 FOLD_PAGES: Final = 1_000
 # 16 MiB: readers that follow each other closely keep the log from beginning anew, so now they are waited for, briefly.
 CUT_PAGES: Final = 4_000
-CUT_WAIT_MS: Final = 50
+CUT_WAIT_MS: Final = 100
+# A reader that stays for minutes, a backup say, is not waited for with every commit.
+CUT_AGAIN_PAGES: Final = 2_000
 
 
 class Log(Protocol):
@@ -48,7 +50,7 @@ class Folding:
             return
         self._looked_at = pages
         if pages >= self._next_cut:
-            self._next_cut = pages + CUT_PAGES
+            self._next_cut = pages + CUT_AGAIN_PAGES
             log.fold(CUT_WAIT_MS)
         elif not self._left_to_another():
             log.fold()

@@ -37,6 +37,8 @@ WAITING_LIMIT: Final = 1_000
 LOCK_WAIT_S: Final = 10.0
 COMMIT_POLL_S: Final = 0.02
 READERS_KEPT: Final = 8
+# SQLite tells of each page; the first lines of it are enough for a message.
+DAMAGE_CHARACTERS: Final = 300
 
 # Connections that a forked child inherited: never used, never closed there, or the parent would lose its locks.
 _INHERITED: list[object] = []
@@ -119,7 +121,7 @@ class SqliteStore:
             self._sign_in()
             found = self._looked_through(stop)
         if found:
-            self._damage = "; ".join(found)
+            self._damage = found[0][:DAMAGE_CHARACTERS]
         return found is not None
 
     def pause(self, patience_s: float) -> None:
@@ -174,7 +176,10 @@ class SqliteStore:
             finally:
                 reader.close()
         except Failure as error:
-            raise self._noted(error) from error
+            heard = self._noted(error)
+            if heard.code == refusals.DAMAGED:  # so badly that SQLite gave up looking
+                return [str(error)]
+            raise heard from error
 
     def _fold_at_the_end(self) -> None:
         # Only where others stay: the last one's log is folded and removed by SQLite itself.
@@ -214,7 +219,7 @@ class SqliteStore:
     def _still_ours(self) -> None:
         self._refuse_if_forked_in_use()
         try:
-            if self._file != _file_of(self._path):
+            if self._file is None or self._file != _file_of(self._path):
                 self._reopen()
         except OSError as error:
             raise told(error, self._path) from error
@@ -228,7 +233,7 @@ class SqliteStore:
     def _reopen(self) -> None:
         # Somebody removed or replaced the lake's file; what went on in the old one would be lost without a word.
         with self._commit_lock:
-            if self._file != _file_of(self._path):
+            if self._file is None or self._file != _file_of(self._path):
                 os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
                 self._let_go()
                 self._migrate()
