@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         LakeObject,
         Namespace,
         NodeKind,
+        ProcessIdentity,
         Run,
         RunDiff,
         RunError,
@@ -56,6 +57,7 @@ class AsyncDatlakeClient:
         namespace: str | None = None,
         timeout: float | None = None,
         home: str | os.PathLike[str] | None = None,
+        outbox_dir: str | os.PathLike[str] | None = None,
         artifact_bucket: str | None = None,
         on_unavailable: Literal["defer", "raise"] | None = None,
         disabled: bool | None = None,
@@ -68,6 +70,7 @@ class AsyncDatlakeClient:
             namespace=namespace,
             timeout=timeout,
             home=home,
+            outbox_dir=outbox_dir,
             artifact_bucket=artifact_bucket,
             on_unavailable=on_unavailable,
             disabled=disabled,
@@ -108,6 +111,7 @@ class AsyncDatlakeClient:
         started_at: When | None = None,
         environment: Mapping[str, object] | None = None,
         heartbeat_interval_s: float | None = None,
+        process: ProcessIdentity | None = None,
         **call: Unpack[Call],
     ) -> Run:
         """The run, started; the same `run_id` again gives the same run."""
@@ -120,6 +124,7 @@ class AsyncDatlakeClient:
                 started_at=started_at,
                 environment=environment,
                 heartbeat_interval_s=heartbeat_interval_s,
+                process=process,
                 **call,
             )
         )

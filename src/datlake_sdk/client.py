@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         LogState,
         Namespace,
         NodeKind,
+        ProcessIdentity,
         Run,
         RunDiff,
         RunError,
@@ -66,9 +67,13 @@ class DatlakeClient(Connection):
         started_at: When | None = None,
         environment: Mapping[str, object] | None = None,
         heartbeat_interval_s: float | None = None,
+        process: ProcessIdentity | None = None,
         **call: Unpack[Call],
     ) -> Run:
-        """The run, started; the same `run_id` again gives the same run."""
+        """The run, started; the same `run_id` again gives the same run.
+
+        With `process` a lake on the same host sees when that process is gone.
+        """
         op = ops.StartRun(
             job_name=job_name,
             run_id=run_id or calls.new_id(),
@@ -77,6 +82,7 @@ class DatlakeClient(Connection):
             started_at=calls.time_of(started_at) or calls.utc_now(),
             environment=calls.plain(environment),
             heartbeat_interval_s=heartbeat_interval_s,
+            process=process,
             namespace=self._scope(call),
         )
         return self._call(op, call)
