@@ -194,6 +194,15 @@ def test_what_a_job_printed_cannot_run_in_a_browser(log: Log) -> None:
     assert (headers["x-content-type-options"], headers["content-security-policy"]) == ("nosniff", "sandbox")
 
 
+def test_the_page_of_a_run_shows_what_it_said(log: Log) -> None:
+    """Whoever wonders whether a job hangs looks there first."""
+    log.append(0, SAID)
+    page = f"/runs/{log.run_id}"
+    assert f'href="{log.target}">run.log</a> (23 B, so far)'.encode() in log.server.ask("GET", page).body
+    log.complete(SAID)
+    assert b"run.log</a> (23 B)" in log.server.ask("GET", page).body
+
+
 # --- following --------------------------------------------------------------------------------------------------------
 
 

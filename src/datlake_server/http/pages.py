@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final, cast
 import msgspec
 
 from datlake_sdk._amounts import duration, grouped, size
-from datlake_sdk.errors import DatlakeError
+from datlake_sdk.errors import DatlakeError, NotFound
 from datlake_sdk.wire.http import API_PREFIX, query_string
 from datlake_sdk.wire.ids import DEFAULT_NAMESPACE, quoted
+from datlake_sdk.wire.models import LogState
 from datlake_sdk.wire.operations import GetRun, ListRuns
 from datlake_sdk.wire.problems import title_of
 from datlake_server.caller import Caller
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from datlake_server.lake import Lake
 
 _LATEST: Final = 50
+_NO_LOG: Final = "none was shipped"
 _EMPTY: Final = """<p>No runs yet. This makes the first one:</p><pre>
 from datlake_sdk import JobContext
 
@@ -65,12 +67,19 @@ class RunPage:
         op = GetRun(namespace=_namespace(request), run_id=request.names["run_id"])
         try:
             run = await self._threads.run(partial(self._lake.dispatch, op, Caller(request_id=request.request_id)))
+            said = await self._threads.run(partial(self._said, op))
         except DatlakeError as error:
             return _error_page(error)
-        return html_answer(page(run.job_name, _run_body(run)))
+        return html_answer(page(run.job_name, _run_body(run, said)))
+
+    def _said(self, op: GetRun) -> LogState:
+        try:
+            return self._lake.read_log(op.namespace, op.run_id, limit=1)[1]
+        except NotFound:  # its bytes are lost; all else of the run is to be seen
+            return LogState(run_id=op.run_id, size_bytes=0)
 
 
-def _run_body(run: Run) -> str:
+def _run_body(run: Run, said: LogState) -> str:
     """Outcome, then cause, then data in and out, then the log: in this order."""
     log = next((artifact for artifact in run.artifacts if artifact.type == "log"), None)
     facts = {
@@ -79,7 +88,7 @@ def _run_body(run: Run) -> str:
         "Started": _time(run.started_at),
         "Ended": _time(run.ended_at) if run.ended_at else "not yet",
         "Took": _duration(run),
-        "Log": _artifact_link(log, run.namespace) if log else "none was shipped",
+        "Log": _log_link(said, run) if said.size_bytes else _artifact_link(log, run.namespace) if log else _NO_LOG,
     }
     if run.parent_run_id:
         facts["Parent"] = f'<a href="{_run_href(run.parent_run_id, run.namespace)}">{escaped(run.parent_run_id)}</a>'
@@ -141,6 +150,13 @@ def _artifact_link(artifact: Artifact, namespace: str) -> str:
         return f'<span class="mono">{shown}</span>'
     target = f"{API_PREFIX}/datasets/{artifact.uri.removeprefix('datlake://')}{_scope(namespace)}"
     return f'<a class="mono" href="{escaped(target)}">{shown}</a>'
+
+
+def _log_link(said: LogState, run: Run) -> str:
+    """A link to what the run said, as text in the browser; also while it goes, and of one that was killed."""
+    so_far = "" if said.is_final else ", so far"
+    target = f"{API_PREFIX}/runs/{quoted(run.run_id)}/log{_scope(run.namespace)}"
+    return f'<a class="mono" href="{escaped(target)}">run.log</a> ({size(said.size_bytes)}{so_far})'
 
 
 def _opaque(values: dict[str, object]) -> str:
