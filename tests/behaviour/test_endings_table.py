@@ -123,7 +123,10 @@ def status(process: subprocess.Popen[str], ending: Ending) -> int:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(ending.signal)
-    process.communicate(timeout=60)
+    try:
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
     return process.returncode
 
 
