@@ -225,8 +225,10 @@ def test_a_file_in_the_wrong_place_is_not_known(known: LastKnown, folder: Path) 
     content = path.read_bytes()
     known.remember_latest(snapshot(1, table="u"))
     known.remember_deferred(snapshot(1, table="u"))
+    known.remember_deferred(snapshot(1))
     for other in files(folder):
         other.write_bytes(content)
+    assert known.deferred("default", "t") is None
     assert known.latest("default", "u") is None
     assert known.deferred("default", "u") is None
     assert known.latest("default", "t") is not None
