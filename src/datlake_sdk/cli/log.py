@@ -41,7 +41,10 @@ def _follow(client: DatlakeClient, run: Run) -> None:
     """Writes the run's own log until the run has ended. A run that says nothing more may be lost: that is told."""
     _write(client.read_log(run.run_id, follow=True, namespace=run.namespace))
     if client.get_run(run.run_id, namespace=run.namespace).state == "lost":
-        print(f"datlake: run {run.run_id} is presumed lost: it gave no sign of life for long", file=sys.stderr)
+        print(
+            f"datlake: run {run.run_id} is presumed lost: its process is gone, or gave no sign of life for long",
+            file=sys.stderr,
+        )
 
 
 def _show(client: DatlakeClient, run: Run) -> None:
