@@ -67,6 +67,7 @@ def _restored(home: str, file: str, told_of: Progress) -> Summary:
         manifest = _unpacked(file, folder, told_of)
         told_of("checking the records", 0, 0)
         _look_through(os.path.join(folder, RECORDS), file, manifest)
+        told_of("moving it into place", 0, 0)
         moved_to = _swapped(home, folder)
     return Summary(
         file=file,

@@ -40,6 +40,8 @@ def test_help_lists_every_command_and_every_exit_code(embedded: Datlake) -> None
         "run",
         "demo",
         "serve",
+        "backup",
+        "restore",
         "config",
         "doctor",
         "jobs",
@@ -61,6 +63,8 @@ def test_every_command_has_its_code() -> None:
     for words in (("run", "--", "x"), ("run", "show", "x"), ("config", "show"), ("demo",), ("doctor",), ("serve",)):
         check_handler(*words)
     for words in (("jobs",), ("runs",), ("log", "x"), ("tables",), ("table", "x"), ("uri", "x"), ("lineage", "x")):
+        check_handler(*words)
+    for words in (("backup", "x"), ("restore", "x")):
         check_handler(*words)
 
 

@@ -70,10 +70,10 @@ def _folder_of(arguments: Arguments, command: str) -> str:
 
 def _warned(missing: Sequence[str], damaged: Sequence[str]) -> int:
     """The exit code, after a line on stderr for what the lake had lost already."""
-    for what, names in (("have lost their bytes", missing), ("have other bytes than were stored", damaged)):
+    for what, names in (("have lost their bytes", missing), ("got other bytes", damaged)):
         if names:
-            listed = ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
-            print(f"datlake: {len(names)} objects of the lake {what}: {listed}", file=sys.stderr)
+            listed = ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
+            print(f"datlake: objects that {what} in the lake: {len(names)} ({listed})", file=sys.stderr)
     return ERROR if missing or damaged else OK
 
 
