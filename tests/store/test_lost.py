@@ -283,6 +283,22 @@ def test_a_clock_that_is_set_makes_no_run_lost_and_keeps_none(
     assert shown(lake, run_id) == "lost"
 
 
+@pytest.mark.parametrize("minutes", [90, -90])
+def test_a_run_that_shows_life_lives_on_whatever_becomes_of_the_clock(
+    serving: Callable[..., Lake], time: Time, minutes: int
+) -> None:
+    """Its last sign of life lay in what was now the future, and none that came later counted."""
+    lake = serving()
+    run_id = started(lake, heartbeat_interval_s=30)
+    time.wall_us += minutes * MINUTE_US
+    for _ in range(30):
+        time.passes(minutes=1)
+        lake.dispatch(LogEvent(event_type="heartbeat", run_id=run_id))
+        assert shown(lake, run_id) == "running"
+    time.passes(minutes=11)
+    assert shown(lake, run_id) == "lost"
+
+
 def test_a_clock_that_drifts_sets_nothing_back(serving: Callable[..., Lake], time: Time) -> None:
     lake = serving()
     run_id = started(lake, heartbeat_interval_s=30)

@@ -15,7 +15,9 @@ UPDATE runs SET lost_after_us = coalesce(max(lost_after_us, :lost_after_us), los
 WHERE run_id = :run_id;
 
 -- name: runs.seen
-UPDATE runs SET last_seen_at = max(last_seen_at, :now), started_at = min(started_at, :started_at)
+-- What was seen more than five seconds from now was told by a clock that has been put back since.
+UPDATE runs SET last_seen_at = CASE WHEN last_seen_at > :now + 5000000 THEN :now ELSE max(last_seen_at, :now) END,
+                started_at = min(started_at, :started_at)
 WHERE run_id = :run_id;
 
 -- name: runs.show_ending
