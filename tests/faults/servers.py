@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -11,14 +13,15 @@ from typing import Self
 
 from datlake_sdk import DatlakeClient, DatlakeError
 from tests.faults.proxy import held_socket
-from tests.places import serve, stop
+from tests.places import SERVE, stop
 
 
 class Served:
     """A server over the lake in `home`. Its port stays its own while it is dead."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **environment: str) -> None:
         self.home = home
+        self._environment = environment
         self._anchor = held_socket()
         self.port = int(self._anchor.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
@@ -39,7 +42,15 @@ class Served:
     def start(self) -> None:
         """A process serves and has answered; how long that took is noted."""
         began = time.monotonic()
-        self._process, _ = serve(self.home, self.port)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", SERVE, str(self.home), str(self.port)],
+            env=os.environ | self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        assert self.url in self._process.stdout.readline(), "the server does not start"
         with self.client() as client:
             while True:
                 try:
@@ -59,6 +70,14 @@ class Served:
         if self._process is not None:
             stop(self._process)
             self._process = None
+
+    def pause(self) -> None:
+        """The process stands still."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """The process goes on."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def restart_after_kill(self) -> None:
         """The process is killed and another serves."""
