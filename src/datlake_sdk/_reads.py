@@ -16,7 +16,7 @@ from msgspec import Struct
 from datlake_sdk._amounts import duration
 from datlake_sdk._connection import outbox_of
 from datlake_sdk._outbox.dead import DEAD_FILE
-from datlake_sdk._outbox.recovery import SEGMENT_ENDING
+from datlake_sdk._outbox.places import SEGMENT_ENDING
 from datlake_sdk.errors import ConfigError, DatlakeError, InvalidRequest, NotFound, ServerError, TransientNetworkError
 from datlake_sdk.transport.resolve import is_server
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
-    from datlake_sdk._outbox.known import Known
+    from datlake_sdk._outbox.known import Known, LastKnown
     from datlake_sdk._run_state import RunState
     from datlake_sdk.client import When
     from datlake_sdk.wire.models import Snapshot
@@ -91,13 +91,20 @@ class _Reader:
         self._lake = run.client
         self._table_name = table_name
         self._outbox = outbox_of(run.client)
-        self._known = self._outbox.known
         # A lake on this host is as near as what is known of it.
         self._keeps = is_server(run.client.settings.api_url)
+        # It has something to tell only where it could not take a registration.
+        self._knows = self._keeps or os.path.isdir(os.path.join(self._outbox.folder, "known"))
         self._defers = run.client.settings.on_unavailable == "defer"
 
+    @property
+    def _known(self) -> LastKnown:
+        return self._outbox.known
+
     def latest(self, max_staleness_s: float | None, fresh_for_s: float | None) -> _Found:
-        known = self._latest_known()
+        known = self._waiting()
+        if known is None and (max_staleness_s, fresh_for_s) != (None, None):
+            known = self._answered()
         if known is not None and _is_within(known, fresh_for_s):
             return _found(known)
         usable = known if known is not None and (known.deferred or _is_within(known, max_staleness_s)) else None
@@ -107,7 +114,7 @@ class _Reader:
             answer = self._ask(lambda: self._lake.latest_snapshot(self._table_name, namespace=self._run.namespace))
         except DatlakeError as error:
             if usable is None or not _may_stand_in(usable, error):
-                self._explain(error, known, max_staleness_s)
+                self._explain(error, max_staleness_s)
                 raise
             return self._instead(usable)
         return self._newer_of(answer)
@@ -127,10 +134,10 @@ class _Reader:
         except DatlakeError as error:
             if before is not None and _is_away(error):
                 return _Found(before)
-            known = self._latest_known()
-            if known is None or not _is_named(known, name) or not _may_stand_in(known, error):
-                raise
-            return _Found(known.snapshot, deferred=known.deferred)
+            for known in (self._waiting(), self._answered()):
+                if known is not None and _is_named(known, name) and _may_stand_in(known, error):
+                    return _Found(known.snapshot, deferred=known.deferred)
+            raise
         if self._keeps:
             self._known.remember_snapshot(name, answer)
         return _Found(answer)
@@ -150,25 +157,27 @@ class _Reader:
         self._outbox.breaker.succeeded()
         return answer
 
-    def _latest_known(self) -> Known | None:
-        scope = self._run.namespace
-        known = self._known.latest(scope, self._table_name)
-        if known is not None and known.deferred:
-            if not _waits(self._outbox.folder):
-                self._known.forget_deferred(known.snapshot)
-            elif self._defers:
-                return known
-            known = self._known.answered(scope, self._table_name)
-        return known if self._keeps else None
+    def _waiting(self) -> Known | None:
+        """What this host registered and the lake has not got yet; it is newer than all that the lake said."""
+        known = self._known.deferred(self._run.namespace, self._table_name)
+        if known is not None and not _waits(self._outbox.folder):
+            self._known.forget_deferred(known.snapshot)
+            return None
+        return known if self._defers else None
+
+    def _answered(self) -> Known | None:
+        return self._known.answered(self._run.namespace, self._table_name) if self._keeps else None
 
     def _newer_of(self, answer: Snapshot) -> _Found:
         """The lake's answer, or what this host registered after it and the lake has not got yet."""
+        if not self._knows:
+            return _Found(answer)
         if self._keeps:
             self._known.remember_latest(answer)
         else:
             self._known.settle(answer)
-        known = self._latest_known()
-        return _found(known) if known is not None and known.deferred else _Found(answer)
+        known = self._waiting()
+        return _Found(answer) if known is None else _found(known)
 
     def _instead(self, known: Known) -> _Found:
         found = _found(known)
@@ -178,9 +187,10 @@ class _Reader:
             )
         return found
 
-    def _explain(self, error: DatlakeError, known: Known | None, max_staleness_s: float | None) -> None:
+    def _explain(self, error: DatlakeError, max_staleness_s: float | None) -> None:
         """Tells who reads the traceback what would have helped."""
-        if known is None or not _is_away(error):
+        known = self._answered() if _is_away(error) else None
+        if known is None:
             return
         age_s = _age_s(known)
         told = "of a time to come" if age_s is None else f"{duration(age_s)} old"

@@ -138,7 +138,7 @@ class Recorder:
             self._is_known_away()
             return False
         if not self.outbox.flush(EXIT_PATIENCE_S, 0 if self.raises else EXIT_CHORES_S):
-            error = self.outbox.courier.last_error
+            error = self.outbox.last_error
             if error is not None and self.away is None:
                 self._tell_away(error)
             self.away = self.away or (error.message if error is not None else "the lake did not answer in time")
@@ -148,7 +148,7 @@ class Recorder:
 
     def tell_losses(self) -> dict[str, object]:
         """What of this run could not be kept or was refused, told; as the run's metadata has it."""
-        lost, refused = self.outbox.lost[self._run_id], self.outbox.refused[self._run_id]
+        lost, refused = self.outbox.losses_of(self._run_id)
         if lost:
             self.warn(f"{lost} events or files of this run could not be kept; `datlake outbox` says why", is_loss=True)
         if refused:

@@ -66,9 +66,9 @@ class LastKnown:
         self.settle(snapshot)
 
     def remember_deferred(self, snapshot: Snapshot) -> None:
-        """This host registered `snapshot`, and its lake does not know it yet."""
-        before = self.deferred(snapshot.namespace, snapshot.table_name)
-        if before is None or _order(before.snapshot) <= _order(snapshot):
+        """This host registered `snapshot`, and its lake does not know it yet; nothing where it knows a newer one."""
+        before = self.latest(snapshot.namespace, snapshot.table_name)
+        if before is None or _order(before.snapshot) < _order(snapshot):
             self._write("deferred", snapshot)
 
     def remember_snapshot(self, version_or_id: str, snapshot: Snapshot) -> None:

@@ -1,45 +1,30 @@
-"""What one client has accepted for a destination and not delivered yet: the journal, its courier, and its bookkeeping.
+"""The outbox of one client, as its runs see it. Light: what keeps and delivers is loaded when it is needed.
 
-The recorder of a run is its user. A forked child begins with an empty one: what the parent accepted is the parent's.
+A forked child begins with an empty one: what the parent accepted is the parent's.
 """
 
 from __future__ import annotations
 
 import os
-import threading
-from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal
 from weakref import WeakSet
 
-from datlake_sdk._outbox import dead, spool
-from datlake_sdk._outbox.courier import Courier
-from datlake_sdk._outbox.delivery import Carrier, Delivery, Outcome, Verdict
-from datlake_sdk._outbox.journal import SegmentWriter
-from datlake_sdk._outbox.known import LastKnown
-from datlake_sdk._outbox.parcels import Parcel, UploadParcel, payload_of
-from datlake_sdk._outbox.places import destination_of, folder_of
-from datlake_sdk._outbox.presence import OpenRun, Presence
-from datlake_sdk._outbox.queue import MemoryFullError, SegmentQueue
-from datlake_sdk._outbox.recovery import Adoption, writers_in
-from datlake_sdk._telling import inform, logger
+from datlake_sdk._outbox.places import destination_of, folder_of, others_in
 from datlake_sdk.errors import DatlakeError
 from datlake_sdk.transport.breaker import Breaker
-from datlake_sdk.wire.ids import new_id
-from datlake_sdk.wire.models import Snapshot
-from datlake_sdk.wire.operations import LogEvents, RegisterSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from datlake_sdk._outbox.delivery import Carrier
+    from datlake_sdk._outbox.depot import Depot
+    from datlake_sdk._outbox.known import LastKnown
+    from datlake_sdk._outbox.parcels import UploadParcel
     from datlake_sdk.settings import Settings
     from datlake_sdk.wire.operations import LogEvent, Op
 
 Kept = Literal["disk", "memory", "lost"]
-
-# The room is counted anew after so much: a folder that other processes fill as well is not looked at for every event.
-ROOM_STEP_BYTES: Final = 1 << 20
-STOP_WAIT_S: Final = 0.2
 
 
 class Outbox:
@@ -47,254 +32,116 @@ class Outbox:
 
     def __init__(self, settings: Settings, carrier: Callable[[], Carrier]) -> None:
         """Delivers through `carrier()`, which is asked for when it is needed."""
+        self._settings = settings
+        self._carrier = carrier
         self.destination = destination_of(settings)
         self.folder = folder_of(settings)
         self.breaker = Breaker(os.path.join(self.folder, "breaker"))
-        self.known = LastKnown(os.path.join(self.folder, "known"))
-        self._timeout_s = settings.timeout_s
-        self._limit_bytes = settings.outbox_limit_mb << 20
-        self._delivery = Delivery(carrier, self.folder, self.destination, self._learn)
-        self._begin()
+        self._known: LastKnown | None = None
+        self._depots: dict[None, Depot] = {}
         _tidy_with_the_process(self)
 
-    def _begin(self) -> None:
-        self.pid = os.getpid()
-        self._writer: str | None = None
-        self._presence: Presence | None = None
-        self._making = threading.Lock()
-        self._queue = SegmentQueue(self._new_segment)
-        self.courier = Courier(
-            self._queue,
-            self._delivery,
-            self.breaker,
-            self._timeout_s,
-            answered=self._settle,
-            chores=self._adopt_a_little,
-        )
-        self._waiting: Counter[str] = Counter()
-        self._counting = threading.Lock()
-        self._room_bytes = ROOM_STEP_BYTES
-        self._told: set[str] = set()
-        self._adoption: Adoption | None = None
-        self._steps: Iterator[None] | None = None
-        self._adoption_due = False
-        self.lost: Counter[str] = Counter()
-        self.refused: Counter[str] = Counter()
+    @property
+    def known(self) -> LastKnown:
+        """What this host knows of the lake's tables."""
+        if self._known is None:
+            from datlake_sdk._outbox.known import LastKnown
 
-    # --- what is kept -------------------------------------------------------------------------------------------------
+            self._known = LastKnown(os.path.join(self.folder, "known"))
+        return self._known
 
-    def keep(self, op: Op[object] | UploadParcel) -> Kept:
-        """`op` is on the disk, or in memory where there is none; it is delivered later, by this process or the next."""
-        run_id = _run_of(op)
-        with self._counting:
-            self._waiting[run_id] += 1
-        kept = self._put(op)
-        if kept == "lost":
-            self._forget(run_id)
-            self._lose("operation", run_id, "no disk took it, and memory has its fill")
-        self.courier.notice(to_sync=False)
-        return kept
+    def keep(self, what: Op[object] | UploadParcel) -> Kept:
+        """`what` is on the disk, or in memory where there is none; delivered later, by this process or the next."""
+        return self._depot().keep(what)
 
     def post(self, event: LogEvent) -> bool:
         """True once the event is in the kernel's hands; it is sent soon, and synced where that takes long."""
-        kind, payload = payload_of(event)
-        self._room_bytes -= len(payload)
-        if self._room_bytes < 0 and not self._has_room():
-            self._lose("event", event.run_id or "", f"the outbox is full ({self._limit_bytes >> 20} MiB)")
-            return False
-        try:
-            self._queue.append(kind, payload)
-        except MemoryFullError:
-            self._lose("event", event.run_id or "", "no disk took it, and memory has its fill")
-            return False
-        self.courier.notice(to_sync=True)
-        return True
+        return self._depot().post(event)
 
     def keep_file(self, what: UploadParcel, path: str) -> UploadParcel | None:
         """What was kept of the file at `path`, `what` with its size and digest; null where there is no room for it."""
-        import msgspec
-
-        room = self._limit_bytes - spool.used_bytes(self.folder)
-        try:
-            name, size_bytes, digest = spool.spooled(self.folder, path, room, is_log=what.is_log)
-        except OSError as error:
-            self._lose("log" if what.is_log else "artifact", what.run_id, error.strerror or str(error))
-            return None
-        kept = msgspec.structs.replace(what, spool=name, size_bytes=size_bytes, sha256=digest)
-        return kept if self.keep(kept) == "disk" else None
+        return self._depot().keep_file(what, path)
 
     def holds(self, run_id: str) -> bool:
         """True while something of the run waits: what comes next waits behind it, so that order stays."""
-        return self._waiting[run_id] > 0
-
-    @property
-    def is_empty(self) -> bool:
-        """True where nothing of this process waits."""
-        return self._queue.is_empty()
-
-    @property
-    def trouble(self) -> str | None:
-        """Why what waits is in memory alone, null where it is on a disk."""
-        error = self._queue.trouble
-        return None if error is None or not self._queue.in_memory else (error.strerror or str(error))
+        depot = self._depots.get(None)
+        return depot is not None and depot.holds(run_id)
 
     def flush(self, patience_s: float, chores_s: float = 0.0) -> bool:
         """True once all that this process kept is answered; see `Courier.flush`.
 
         With `chores_s`, what dead processes left is adopted as well, no longer than that.
         """
-        if chores_s and self._others_left_something():
-            self._adoption_due, self.courier.is_idle = True, False
-        return self.courier.flush(patience_s, chores_s)
-
-    # --- runs ---------------------------------------------------------------------------------------------------------
-
-    def began(self, job_name: str, namespace: str, run_id: str, began_at: str) -> None:
-        """The host knows that this process has the run open, and a signal that ends it leaves a mark. Never raises."""
-        with suppress(OSError):
-            presence = self._present()
-            presence.began(OpenRun(job_name=job_name, namespace=namespace, run_id=run_id, began_at=began_at))
-            presence.watch_signals()
-
-    def ended(self, run_id: str) -> None:
-        """The run is no longer open."""
-        if self._presence is not None and self.pid == os.getpid():
-            self._presence.ended(run_id)
-
-    # --- its life -----------------------------------------------------------------------------------------------------
-
-    def close(self) -> bool:
-        """True where nothing waits and no file is left; else the next process of this host delivers."""
-        if self.pid != os.getpid():
+        depot = self._depots.get(None)
+        if depot is None and not (chores_s and others_in(self.folder, None)):
             return True
-        self._queue.sync()
-        if not self.courier.stop(STOP_WAIT_S):
-            return False  # it waits for a lake: the files are let go with the process
-        is_done = self._queue.close()
-        presence, self._presence = self._presence, None
-        if presence is not None:
-            presence.close(remove=is_done)
-        self._begin()
-        return is_done
-
-    def begin_anew(self) -> None:
-        """In a forked child: its copies of the parent's files are closed, and nothing of the parent's is sent."""
-        self._queue.abandon()
-        if self._steps is not None:
-            _INHERITED.append(self._steps)  # closed, it would let go of the claim that the parent goes on with
-        if self._presence is not None:
-            self._presence.abandon()
-        self._begin()
-
-    def sync(self) -> None:
-        """All that was accepted is on the disk, where there is one."""
-        self._queue.sync()
-
-    # --- inside -------------------------------------------------------------------------------------------------------
-
-    def _put(self, what: Op[object] | UploadParcel) -> Kept:
-        kind, payload = payload_of(what)
-        try:
-            self._queue.append(kind, payload)
-        except MemoryFullError:
-            return "lost"
-        return "disk" if self._queue.sync() else "memory"
-
-    def _present(self) -> Presence:
-        with self._making:
-            if self._presence is None:
-                writer = new_id()
-                self._presence = Presence.create(self.folder, writer)
-                self._writer = writer
-            return self._presence
-
-    def _new_segment(self, number: int) -> SegmentWriter:
-        self._present()
-        writer = self._writer or ""
-        path = os.path.join(self.folder, f"{writer}.{number}.seg")
-        return SegmentWriter.create(path, dead.header(self.destination, writer, number))
-
-    def _has_room(self) -> bool:
-        used = spool.used_bytes(self.folder)
-        if used > self._limit_bytes:
-            for _ in spool.shed_logs(self.folder, used - self._limit_bytes + ROOM_STEP_BYTES):
-                self._lose("log", "", "events needed its room in the outbox")
-            used = spool.used_bytes(self.folder)
-        if used > self._limit_bytes // 2:
-            self._tell(f"the outbox {self.folder} is more than half full ({used >> 20} MiB)")
-        self._room_bytes = min(ROOM_STEP_BYTES, self._limit_bytes - used)
-        return self._room_bytes > 0
-
-    def _lose(self, what: str, run_id: str, why: str) -> None:
-        self.lost[run_id] += 1
-        # One note a run and reason: a full outbox must not be filled further by the news of it.
-        if self.lost[run_id] == 1 or what != "event":
-            dead.note_loss(self.folder, what, 1, why, run_id or None)
-        self._tell(f"the outbox cannot keep everything: {why}")
-
-    def _settle(self, parcel: Parcel, outcome: Outcome) -> None:
-        what = parcel.what
-        if outcome.verdict is Verdict.REFUSED or outcome.refused:
-            self.refused[_run_of(what)] += outcome.refused or 1
-        if not isinstance(what, LogEvents):
-            self._forget(_run_of(what))
-
-    def _forget(self, run_id: str) -> None:
-        with self._counting:
-            self._waiting[run_id] -= 1
-            if self._waiting[run_id] <= 0:
-                del self._waiting[run_id]
-
-    def _learn(self, op: Op[object], answer: object) -> None:
-        if isinstance(op, RegisterSnapshot) and isinstance(answer, Snapshot):
-            self.known.remember_latest(answer)
-
-    def _others_left_something(self) -> bool:
-        return any(writer != self._writer for writer in writers_in(self.folder))
-
-    def _adopt_a_little(self, courier: Courier) -> bool:
-        if self._steps is None:
-            if not self._adoption_due:
-                return False
-            self._adoption_due = False
-            self._adoption = Adoption(self.folder, self._writer, self._attempt, self._delivery)
-            self._steps = self._adoption.steps()
-        for _ in self._steps:
-            courier.step()
-            return True
-        progress = self._adoption.progress if self._adoption is not None else None
-        self._steps = self._adoption = None
-        if progress is not None and progress.operations:
-            inform("%d operations that earlier processes kept were delivered", progress.operations)
-        return False
-
-    def _attempt(self, parcel: Parcel) -> Outcome:
-        return self.courier.attempt(parcel, self._timeout_s)
+        return self._depot().flush(patience_s, chores_s)
 
     def adopt_soon(self) -> None:
         """What dead processes left is adopted in the background."""
-        if self._others_left_something():
-            self._adoption_due = True
-            self.courier.notice(to_sync=False)
+        if others_in(self.folder, None):
+            self._depot().adopt_soon()
 
-    def _tell(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
-            logger().warning("%s", text)
+    @property
+    def is_empty(self) -> bool:
+        """True where nothing of this process waits."""
+        depot = self._depots.get(None)
+        return depot is None or depot.is_empty
 
+    @property
+    def trouble(self) -> str | None:
+        """Why what waits is in memory alone, null where it is on a disk."""
+        depot = self._depots.get(None)
+        return None if depot is None else depot.trouble
 
-def _run_of(what: object) -> str:
-    if isinstance(what, LogEvents):
-        return what.events[0].run_id or ""
-    run_id = getattr(what, "run_id", None)
-    return run_id if isinstance(run_id, str) else ""
+    @property
+    def last_error(self) -> DatlakeError | None:
+        """Why the latest delivery failed; null where it did not."""
+        depot = self._depots.get(None)
+        return None if depot is None else depot.courier.last_error
+
+    def losses_of(self, run_id: str) -> tuple[int, int]:
+        """How many things of the run could not be kept, and how many were refused for good."""
+        depot = self._depots.get(None)
+        return (0, 0) if depot is None else (depot.lost[run_id], depot.refused[run_id])
+
+    def began(self, job_name: str, namespace: str, run_id: str, began_at: str) -> None:
+        """The host knows that this process has the run open, and a signal that ends it leaves a mark. Never raises."""
+        self._depot().began(job_name, namespace, run_id, began_at)
+
+    def ended(self, run_id: str) -> None:
+        """The run is no longer open."""
+        depot = self._depots.get(None)
+        if depot is not None:
+            depot.ended(run_id)
+
+    def close(self) -> None:
+        """Nothing more is sent from here; what is not delivered is on the disk. Another use begins anew."""
+        depot = self._depots.pop(None, None)
+        if depot is not None and not depot.close():
+            _STUCK.append(depot)
+
+    def begin_anew(self) -> None:
+        """In a forked child: nothing of the parent's is sent, and its files are closed."""
+        depot = self._depots.pop(None, None)
+        if depot is not None:
+            depot.abandon()
+
+    def _depot(self) -> Depot:
+        if None not in self._depots:
+            from datlake_sdk._outbox.depot import Depot
+
+            # One only, also where two threads ask at once.
+            self._depots.setdefault(None, Depot(self, self._settings, self._carrier))
+        return self._depots[None]
 
 
 # --- with the process -------------------------------------------------------------------------------------------------
 
-_OUTBOXES: WeakSet[Outbox] = WeakSet()
-_registered: list[bool] = []
-_INHERITED: list[object] = []
+_OUTBOXES: Final[WeakSet[Outbox]] = WeakSet()
+_registered: Final[list[bool]] = []
+# Closed while a call was under way: their files stay open, and locked, as long as the process lives.
+_STUCK: Final[list[object]] = []
 
 
 def _tidy_with_the_process(outbox: Outbox) -> None:

@@ -14,9 +14,9 @@ from datlake_sdk._outbox.claims import claim_writer
 from datlake_sdk._outbox.delivery import SPOOL, Delivery, Outcome, Verdict
 from datlake_sdk._outbox.journal import SegmentReader, SegmentWriter
 from datlake_sdk._outbox.known import LastKnown
-from datlake_sdk._outbox.places import destination_of, folder_of
+from datlake_sdk._outbox.places import destination_of, folder_of, writers_in
 from datlake_sdk._outbox.presence import Presence
-from datlake_sdk._outbox.recovery import Adoption, Progress, segments_of, writers_in
+from datlake_sdk._outbox.recovery import Adoption, Progress, segments_of
 from datlake_sdk.transport.breaker import Breaker
 from datlake_sdk.wire.ids import new_id
 from datlake_sdk.wire.models import Snapshot

@@ -54,3 +54,22 @@ def _server(url: str) -> str:
 
     address = ServerAddress.parse(url)
     return address.origin.removesuffix(_DEFAULT_PORTS[address.scheme]) + address.path
+
+
+SEGMENT_ENDING: Final = ".seg"
+PRESENCE_ENDING: Final = ".presence"
+
+
+def writers_in(folder: str) -> list[str]:
+    """The writers that have files in the folder, the oldest first: their ids are made of the time."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    endings = (SEGMENT_ENDING, PRESENCE_ENDING)
+    return sorted({name.partition(".")[0] for name in names if name.endswith(endings) and not name.startswith("dead")})
+
+
+def others_in(folder: str, own_writer: str | None) -> bool:
+    """True where another writer has files in the folder, be it alive or not."""
+    return any(writer != own_writer for writer in writers_in(folder))

@@ -17,6 +17,7 @@ from datlake_sdk._outbox.delivery import Outcome, Verdict
 from datlake_sdk._outbox.frames import NewerFormatError
 from datlake_sdk._outbox.journal import Frame, SegmentReader
 from datlake_sdk._outbox.parcels import BATCH_EVENTS, Parcel, parcel_from
+from datlake_sdk._outbox.places import SEGMENT_ENDING, writers_in
 from datlake_sdk.errors import InvalidRequest
 from datlake_sdk.wire.models import RunError
 from datlake_sdk.wire.operations import CompleteRun
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
     from datlake_sdk._outbox.claims import Abandoned, Claim
     from datlake_sdk._outbox.delivery import Delivery
-
-SEGMENT_ENDING = ".seg"
-PRESENCE_ENDING = ".presence"
 
 
 class Progress(Struct):
@@ -40,16 +38,6 @@ class Progress(Struct):
     damaged_bytes: int = 0
     left: list[str] = []
     stopped_by: Outcome | None = None
-
-
-def writers_in(folder: str) -> list[str]:
-    """The writers that have files in the folder, the oldest first: their ids are made of the time."""
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return []
-    endings = (SEGMENT_ENDING, PRESENCE_ENDING)
-    return sorted({name.partition(".")[0] for name in names if name.endswith(endings) and not name.startswith("dead")})
 
 
 def segments_of(folder: str, writer: str) -> list[str]:

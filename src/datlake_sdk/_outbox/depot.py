@@ -1,0 +1,276 @@
+"""What one client has accepted for a destination and not delivered yet: the journal, its courier, and its bookkeeping.
+
+The outbox makes one when there is something to keep, and is its only user.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from datlake_sdk._outbox import dead, spool
+from datlake_sdk._outbox.courier import Courier
+from datlake_sdk._outbox.delivery import Carrier, Delivery, Outcome, Verdict
+from datlake_sdk._outbox.journal import SegmentWriter
+from datlake_sdk._outbox.parcels import Parcel, UploadParcel, payload_of
+from datlake_sdk._outbox.places import others_in
+from datlake_sdk._outbox.presence import OpenRun, Presence
+from datlake_sdk._outbox.queue import MemoryFullError, SegmentQueue
+from datlake_sdk._outbox.recovery import Adoption
+from datlake_sdk._telling import inform, logger
+from datlake_sdk.wire.ids import new_id
+from datlake_sdk.wire.models import Snapshot
+from datlake_sdk.wire.operations import LogEvents, RegisterSnapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from datlake_sdk._outbox.outbox import Kept, Outbox
+    from datlake_sdk.settings import Settings
+    from datlake_sdk.wire.operations import LogEvent, Op
+
+# The room is counted anew after so much: a folder that other processes fill as well is not looked at for every event.
+ROOM_STEP_BYTES: Final = 1 << 20
+STOP_WAIT_S: Final = 0.2
+
+
+class Depot:
+    """One per client and process. Makes no file before something is to be kept; safe to share between threads."""
+
+    def __init__(self, outbox: Outbox, settings: Settings, carrier: Callable[[], Carrier]) -> None:
+        """Delivers through `carrier()`, which is asked for when it is needed."""
+        self._outbox = outbox
+        self._folder = outbox.folder
+        self._destination = outbox.destination
+        self._timeout_s = settings.timeout_s
+        self._limit_bytes = settings.outbox_limit_mb << 20
+        self._delivery = Delivery(carrier, self._folder, self._destination, self._learn)
+        self._writer: str | None = None
+        self._presence: Presence | None = None
+        self._making = threading.Lock()
+        self._queue = SegmentQueue(self._new_segment)
+        self.courier = Courier(
+            self._queue,
+            self._delivery,
+            outbox.breaker,
+            self._timeout_s,
+            answered=self._settle,
+            chores=self._adopt_a_little,
+        )
+        self._waiting: Counter[str] = Counter()
+        self._counting = threading.Lock()
+        self._room_bytes = ROOM_STEP_BYTES
+        self._told: set[str] = set()
+        self._adoption: Adoption | None = None
+        self._steps: Iterator[None] | None = None
+        self._adoption_due = False
+        self.lost: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+
+    # --- what is kept -------------------------------------------------------------------------------------------------
+
+    def keep(self, op: Op[object] | UploadParcel) -> Kept:
+        """`op` is on the disk, or in memory where there is none; it is delivered later, by this process or the next."""
+        run_id = _run_of(op)
+        with self._counting:
+            self._waiting[run_id] += 1
+        kept = self._put(op)
+        if kept == "lost":
+            self._forget(run_id)
+            self._lose("operation", run_id, "no disk took it, and memory has its fill")
+        self.courier.notice(to_sync=False)
+        return kept
+
+    def post(self, event: LogEvent) -> bool:
+        """True once the event is in the kernel's hands; it is sent soon, and synced where that takes long."""
+        kind, payload = payload_of(event)
+        self._room_bytes -= len(payload)
+        if self._room_bytes < 0 and not self._has_room():
+            self._lose("event", event.run_id or "", f"the outbox is full ({self._limit_bytes >> 20} MiB)")
+            return False
+        try:
+            self._queue.append(kind, payload)
+        except MemoryFullError:
+            self._lose("event", event.run_id or "", "no disk took it, and memory has its fill")
+            return False
+        self.courier.notice(to_sync=True)
+        return True
+
+    def keep_file(self, what: UploadParcel, path: str) -> UploadParcel | None:
+        """What was kept of the file at `path`, `what` with its size and digest; null where there is no room for it."""
+        import msgspec
+
+        room = self._limit_bytes - spool.used_bytes(self._folder)
+        try:
+            name, size_bytes, digest = spool.spooled(self._folder, path, room, is_log=what.is_log)
+        except OSError as error:
+            self._lose("log" if what.is_log else "artifact", what.run_id, error.strerror or str(error))
+            return None
+        kept = msgspec.structs.replace(what, spool=name, size_bytes=size_bytes, sha256=digest)
+        return kept if self.keep(kept) == "disk" else None
+
+    def holds(self, run_id: str) -> bool:
+        """True while something of the run waits: what comes next waits behind it, so that order stays."""
+        return self._waiting[run_id] > 0
+
+    @property
+    def is_empty(self) -> bool:
+        """True where nothing of this process waits."""
+        return self._queue.is_empty()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why what waits is in memory alone, null where it is on a disk."""
+        error = self._queue.trouble
+        return None if error is None or not self._queue.in_memory else (error.strerror or str(error))
+
+    def flush(self, patience_s: float, chores_s: float = 0.0) -> bool:
+        """True once all that this process kept is answered; see `Courier.flush`.
+
+        With `chores_s`, what dead processes left is adopted as well, no longer than that.
+        """
+        if chores_s and others_in(self._folder, self._writer):
+            self._adoption_due, self.courier.is_idle = True, False
+        return self.courier.flush(patience_s, chores_s)
+
+    # --- runs ---------------------------------------------------------------------------------------------------------
+
+    def began(self, job_name: str, namespace: str, run_id: str, began_at: str) -> None:
+        """The host knows that this process has the run open, and a signal that ends it leaves a mark. Never raises."""
+        with suppress(OSError):
+            presence = self._present()
+            presence.began(OpenRun(job_name=job_name, namespace=namespace, run_id=run_id, began_at=began_at))
+            presence.watch_signals()
+
+    def ended(self, run_id: str) -> None:
+        """The run is no longer open."""
+        if self._presence is not None:
+            self._presence.ended(run_id)
+
+    # --- its life -----------------------------------------------------------------------------------------------------
+
+    def close(self) -> bool:
+        """True once nothing is under way; what is not delivered is the next process's. Not to be used again."""
+        self._queue.sync()
+        if not self.courier.stop(STOP_WAIT_S):
+            return False  # it waits for a lake: the files are let go with the process
+        is_done = self._queue.close()
+        presence, self._presence = self._presence, None
+        if presence is not None:
+            presence.close(remove=is_done)
+        return True
+
+    def abandon(self) -> None:
+        """In a forked child: its copies of the parent's files are closed, and nothing of the parent's is sent."""
+        self._queue.abandon()
+        if self._steps is not None:
+            _INHERITED.append(self._steps)  # closed, it would let go of the claim that the parent goes on with
+        if self._presence is not None:
+            self._presence.abandon()
+
+    def sync(self) -> None:
+        """All that was accepted is on the disk, where there is one."""
+        self._queue.sync()
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _put(self, what: Op[object] | UploadParcel) -> Kept:
+        kind, payload = payload_of(what)
+        try:
+            self._queue.append(kind, payload)
+        except MemoryFullError:
+            return "lost"
+        return "disk" if self._queue.sync() else "memory"
+
+    def _present(self) -> Presence:
+        with self._making:
+            if self._presence is None:
+                writer = new_id()
+                self._presence = Presence.create(self._folder, writer)
+                self._writer = writer
+            return self._presence
+
+    def _new_segment(self, number: int) -> SegmentWriter:
+        self._present()
+        writer = self._writer or ""
+        path = os.path.join(self._folder, f"{writer}.{number}.seg")
+        return SegmentWriter.create(path, dead.header(self._destination, writer, number))
+
+    def _has_room(self) -> bool:
+        used = spool.used_bytes(self._folder)
+        if used > self._limit_bytes:
+            for _ in spool.shed_logs(self._folder, used - self._limit_bytes + ROOM_STEP_BYTES):
+                self._lose("log", "", "events needed its room in the outbox")
+            used = spool.used_bytes(self._folder)
+        if used > self._limit_bytes // 2:
+            self._tell(f"the outbox {self._folder} is more than half full ({used >> 20} MiB)")
+        self._room_bytes = min(ROOM_STEP_BYTES, self._limit_bytes - used)
+        return self._room_bytes > 0
+
+    def _lose(self, what: str, run_id: str, why: str) -> None:
+        self.lost[run_id] += 1
+        # One note a run and reason: a full outbox must not be filled further by the news of it.
+        if self.lost[run_id] == 1 or what != "event":
+            dead.note_loss(self._folder, what, 1, why, run_id or None)
+        self._tell(f"the outbox cannot keep everything: {why}")
+
+    def _settle(self, parcel: Parcel, outcome: Outcome) -> None:
+        what = parcel.what
+        if outcome.verdict is Verdict.REFUSED or outcome.refused:
+            self.refused[_run_of(what)] += outcome.refused or 1
+        if not isinstance(what, LogEvents):
+            self._forget(_run_of(what))
+
+    def _forget(self, run_id: str) -> None:
+        with self._counting:
+            self._waiting[run_id] -= 1
+            if self._waiting[run_id] <= 0:
+                del self._waiting[run_id]
+
+    def _learn(self, op: Op[object], answer: object) -> None:
+        if isinstance(op, RegisterSnapshot) and isinstance(answer, Snapshot):
+            self._outbox.known.remember_latest(answer)
+
+    def _adopt_a_little(self, courier: Courier) -> bool:
+        if self._steps is None:
+            if not self._adoption_due:
+                return False
+            self._adoption_due = False
+            self._adoption = Adoption(self._folder, self._writer, self._attempt, self._delivery)
+            self._steps = self._adoption.steps()
+        for _ in self._steps:
+            courier.step()
+            return True
+        progress = self._adoption.progress if self._adoption is not None else None
+        self._steps = self._adoption = None
+        if progress is not None and progress.operations:
+            inform("%d operations that earlier processes kept were delivered", progress.operations)
+        return False
+
+    def _attempt(self, parcel: Parcel) -> Outcome:
+        return self.courier.attempt(parcel, self._timeout_s)
+
+    def adopt_soon(self) -> None:
+        """What dead processes left is adopted in the background."""
+        if others_in(self._folder, self._writer):
+            self._adoption_due = True
+            self.courier.notice(to_sync=False)
+
+    def _tell(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            logger().warning("%s", text)
+
+
+def _run_of(what: object) -> str:
+    if isinstance(what, LogEvents):
+        return what.events[0].run_id or ""
+    run_id = getattr(what, "run_id", None)
+    return run_id if isinstance(run_id, str) else ""
+
+
+# Adoptions that a forked child inherited.
+_INHERITED: list[object] = []
