@@ -116,6 +116,13 @@ def test_of_several_deferred_registrations_the_newest_is_known(known: LastKnown)
     assert found.snapshot == snapshot(4, version=0)
 
 
+def test_a_registration_older_than_what_its_lake_said_is_no_news(known: LastKnown) -> None:
+    """It will not be the table's newest once it is delivered either."""
+    known.remember_latest(snapshot(5))
+    known.remember_deferred(snapshot(4, version=0))
+    assert known.deferred("default", "t") is None
+
+
 @pytest.mark.parametrize("answered", [snapshot(4), snapshot(5)], ids=["itself", "newer"])
 def test_a_deferred_registration_is_forgotten_once_its_lake_has_it_or_newer(
     known: LastKnown, folder: Path, answered: Snapshot
