@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 import msgspec
 
 from datlake_sdk._identity import fitting
-from datlake_sdk._outbox.parcels import UploadParcel
 from datlake_sdk.errors import AuthError, ConfigError, DatlakeError, ServerError, TransientNetworkError
 from datlake_sdk.jsonable import jsonable
 from datlake_sdk.wire.ids import artifact_key, object_uri
@@ -92,6 +91,8 @@ class Attachments:
 
     def _kept(self, bucket: Bucket, item: Attachment) -> list[Artifact]:
         """The artifact that the file will be, its bytes in the outbox; none where it does not fit."""
+        from datlake_sdk._outbox.parcels import UploadParcel
+
         parcel = UploadParcel(
             namespace=bucket.namespace,
             bucket=bucket.name,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from datlake_sdk._outbox import dead, spool
@@ -17,11 +16,9 @@ from datlake_sdk._outbox.delivery import Carrier, Delivery, Outcome, Verdict
 from datlake_sdk._outbox.journal import SegmentWriter
 from datlake_sdk._outbox.parcels import Parcel, UploadParcel, payload_of
 from datlake_sdk._outbox.places import others_in
-from datlake_sdk._outbox.presence import OpenRun, Presence
 from datlake_sdk._outbox.queue import MemoryFullError, SegmentQueue
 from datlake_sdk._outbox.recovery import Adoption
 from datlake_sdk._telling import inform, logger
-from datlake_sdk.wire.ids import new_id
 from datlake_sdk.wire.models import Snapshot
 from datlake_sdk.wire.operations import LogEvents, RegisterSnapshot
 
@@ -48,9 +45,6 @@ class Depot:
         self._timeout_s = settings.timeout_s
         self._limit_bytes = settings.outbox_limit_mb << 20
         self._delivery = Delivery(carrier, self._folder, self._destination, self._learn)
-        self._writer: str | None = None
-        self._presence: Presence | None = None
-        self._making = threading.Lock()
         self._queue = SegmentQueue(self._new_segment)
         self.courier = Courier(
             self._queue,
@@ -67,6 +61,7 @@ class Depot:
         self._adoption: Adoption | None = None
         self._steps: Iterator[None] | None = None
         self._adoption_due = False
+        self.is_done = False
         self.lost: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
 
@@ -132,23 +127,9 @@ class Depot:
 
         With `chores_s`, what dead processes left is adopted as well, no longer than that.
         """
-        if chores_s and others_in(self._folder, self._writer):
+        if chores_s and others_in(self._folder, self._outbox.writer):
             self._adoption_due, self.courier.is_idle = True, False
         return self.courier.flush(patience_s, chores_s)
-
-    # --- runs ---------------------------------------------------------------------------------------------------------
-
-    def began(self, job_name: str, namespace: str, run_id: str, began_at: str) -> None:
-        """The host knows that this process has the run open, and a signal that ends it leaves a mark. Never raises."""
-        with suppress(OSError):
-            presence = self._present()
-            presence.began(OpenRun(job_name=job_name, namespace=namespace, run_id=run_id, began_at=began_at))
-            presence.watch_signals()
-
-    def ended(self, run_id: str) -> None:
-        """The run is no longer open."""
-        if self._presence is not None:
-            self._presence.ended(run_id)
 
     # --- its life -----------------------------------------------------------------------------------------------------
 
@@ -157,10 +138,7 @@ class Depot:
         self._queue.sync()
         if not self.courier.stop(STOP_WAIT_S):
             return False  # it waits for a lake: the files are let go with the process
-        is_done = self._queue.close()
-        presence, self._presence = self._presence, None
-        if presence is not None:
-            presence.close(remove=is_done)
+        self.is_done = self._queue.close()
         return True
 
     def abandon(self) -> None:
@@ -168,8 +146,6 @@ class Depot:
         self._queue.abandon()
         if self._steps is not None:
             _INHERITED.append(self._steps)  # closed, it would let go of the claim that the parent goes on with
-        if self._presence is not None:
-            self._presence.abandon()
 
     def sync(self) -> None:
         """All that was accepted is on the disk, where there is one."""
@@ -185,17 +161,8 @@ class Depot:
             return "lost"
         return "disk" if self._queue.sync() else "memory"
 
-    def _present(self) -> Presence:
-        with self._making:
-            if self._presence is None:
-                writer = new_id()
-                self._presence = Presence.create(self._folder, writer)
-                self._writer = writer
-            return self._presence
-
     def _new_segment(self, number: int) -> SegmentWriter:
-        self._present()
-        writer = self._writer or ""
+        writer = self._outbox.present().writer
         path = os.path.join(self._folder, f"{writer}.{number}.seg")
         return SegmentWriter.create(path, dead.header(self._destination, writer, number))
 
@@ -239,7 +206,7 @@ class Depot:
             if not self._adoption_due:
                 return False
             self._adoption_due = False
-            self._adoption = Adoption(self._folder, self._writer, self._attempt, self._delivery)
+            self._adoption = Adoption(self._folder, self._outbox.writer, self._attempt, self._delivery)
             self._steps = self._adoption.steps()
         for _ in self._steps:
             courier.step()
@@ -255,7 +222,7 @@ class Depot:
 
     def adopt_soon(self) -> None:
         """What dead processes left is adopted in the background."""
-        if others_in(self._folder, self._writer):
+        if others_in(self._folder, self._outbox.writer):
             self._adoption_due = True
             self.courier.notice(to_sync=False)
 

@@ -6,6 +6,7 @@ A forked child begins with an empty one: what the parent accepted is the parent'
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal
 from weakref import WeakSet
@@ -13,6 +14,7 @@ from weakref import WeakSet
 from datlake_sdk._outbox.places import destination_of, folder_of, others_in
 from datlake_sdk.errors import DatlakeError
 from datlake_sdk.transport.breaker import Breaker
+from datlake_sdk.wire.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from datlake_sdk._outbox.depot import Depot
     from datlake_sdk._outbox.known import LastKnown
     from datlake_sdk._outbox.parcels import UploadParcel
+    from datlake_sdk._outbox.presence import Presence
     from datlake_sdk.settings import Settings
     from datlake_sdk.wire.operations import LogEvent, Op
 
@@ -38,6 +41,8 @@ class Outbox:
         self.folder = folder_of(settings)
         self.breaker = Breaker(os.path.join(self.folder, "breaker"))
         self._known: LastKnown | None = None
+        self._presence: Presence | None = None
+        self._making = threading.Lock()
         self._depots: dict[None, Depot] = {}
         _tidy_with_the_process(self)
 
@@ -73,13 +78,13 @@ class Outbox:
         With `chores_s`, what dead processes left is adopted as well, no longer than that.
         """
         depot = self._depots.get(None)
-        if depot is None and not (chores_s and others_in(self.folder, None)):
+        if depot is None and not (chores_s and others_in(self.folder, self.writer)):
             return True
         return self._depot().flush(patience_s, chores_s)
 
     def adopt_soon(self) -> None:
         """What dead processes left is adopted in the background."""
-        if others_in(self.folder, None):
+        if others_in(self.folder, self.writer):
             self._depot().adopt_soon()
 
     @property
@@ -105,27 +110,56 @@ class Outbox:
         depot = self._depots.get(None)
         return (0, 0) if depot is None else (depot.lost[run_id], depot.refused[run_id])
 
+    # --- this process, as the host sees it ----------------------------------------------------------------------------
+
+    @property
+    def writer(self) -> str | None:
+        """Who this process is in the folder; null before it has anything there."""
+        return None if self._presence is None else self._presence.writer
+
+    def present(self) -> Presence:
+        """The sign of this process's life, made at the first call. Raises `OSError` where the folder takes none."""
+        with self._making:
+            if self._presence is None:
+                from datlake_sdk._outbox.presence import Presence
+
+                self._presence = Presence.create(self.folder, new_id())
+            return self._presence
+
     def began(self, job_name: str, namespace: str, run_id: str, began_at: str) -> None:
         """The host knows that this process has the run open, and a signal that ends it leaves a mark. Never raises."""
-        self._depot().began(job_name, namespace, run_id, began_at)
+        from datlake_sdk._outbox.presence import OpenRun
+
+        with suppress(OSError):
+            presence = self.present()
+            presence.began(OpenRun(job_name=job_name, namespace=namespace, run_id=run_id, began_at=began_at))
+            presence.watch_signals()
 
     def ended(self, run_id: str) -> None:
         """The run is no longer open."""
-        depot = self._depots.get(None)
-        if depot is not None:
-            depot.ended(run_id)
+        if self._presence is not None:
+            self._presence.ended(run_id)
 
     def close(self) -> None:
         """Nothing more is sent from here; what is not delivered is on the disk. Another use begins anew."""
         depot = self._depots.pop(None, None)
         if depot is not None and not depot.close():
-            _STUCK.append(depot)
+            _STUCK.append((depot, self._presence))
+            self._presence = None
+            return
+        presence, self._presence = self._presence, None
+        if presence is not None:
+            presence.close(remove=depot is None or depot.is_done)
 
     def begin_anew(self) -> None:
         """In a forked child: nothing of the parent's is sent, and its files are closed."""
-        depot = self._depots.pop(None, None)
+        self._making = threading.Lock()
+        depot, presence = self._depots.pop(None, None), self._presence
+        self._presence = None
         if depot is not None:
             depot.abandon()
+        if presence is not None:
+            presence.abandon()
 
     def _depot(self) -> Depot:
         if None not in self._depots:

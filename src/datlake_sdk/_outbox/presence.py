@@ -92,6 +92,11 @@ class Presence:
                 return True
             return self._add(Line(ended=run_id))
 
+    @property
+    def writer(self) -> str:
+        """The name under which this process has files in the folder."""
+        return os.path.basename(self._stem)
+
     def refresh(self) -> None:
         """The file's time is now. Where a file system knows no locks, a writer that does not do this hourly is dead."""
         with self._lock, suppress(OSError):
