@@ -32,6 +32,12 @@ class LockFiles:
         self._open: set[int] = set()
         self._changing = threading.RLock()
 
+    def __del__(self) -> None:
+        """A lake that was dropped and not closed: its connections go with it, mere numbers of files would stay."""
+        for file in self._open:
+            with suppress(OSError):
+                os.close(file)
+
     def hold(self) -> None:
         """Opens and closes no file before `go_on`, so that `leave` in a child that is forked meanwhile knows all."""
         self._changing.acquire()
