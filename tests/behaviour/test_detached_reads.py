@@ -271,6 +271,15 @@ def test_a_pinned_snapshot_needs_no_lake_the_second_time(lake: Lake, by: str) ->
         assert not input_of(lake, job).stale
 
 
+def test_the_last_known_is_found_by_its_version_too(lake: Lake) -> None:
+    """Pinned or not, it is the same snapshot."""
+    lake.register(1)
+    with lake.client() as client:
+        snapshot = unopened(client).get_table_latest("t")
+        lake.way.switch(GONE)
+        assert unopened(client).get_table_latest("t", version=1) == snapshot
+
+
 def test_an_id_is_not_looked_up_twice(lake: Lake) -> None:
     """It means the same for ever."""
     lake.register(1)
