@@ -16,6 +16,7 @@ MEASURES = {
     "P2": "p02_install",
     "P3": "p03_embedded_run",
     "P4": "p04_http_run",
+    "P5": "p05_events",
     "P10": "p10_artifacts",
     "P13": "p13_command_line",
 }

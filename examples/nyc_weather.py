@@ -37,6 +37,9 @@ from nyc_weather_frames import (
 
 log = logging.getLogger("nyc_weather")
 
+# Should the lake's server be away, these jobs go on with what this host knew of a table within the last day.
+A_DAY = 86_400.0
+
 # Enough for a reader to see what kind of values went; the count is always in the event.
 REMOVED_IN_LOG = 20
 
@@ -69,8 +72,8 @@ def ingest(data: Path, out: Path) -> list[Published]:
 def curate(out: Path) -> list[Published]:
     """Weather joined with airports, typed and in local time, as the table `weather_hourly`."""
     with JobContext("weather_curate", ship_logs=True, log_level="INFO") as job:
-        weather = pl.read_parquet(job.get_table_latest_uri("weather_raw"))
-        airports = pl.read_parquet(job.get_table_latest_uri("airports_raw"))
+        weather = pl.read_parquet(job.get_table_latest_uri("weather_raw", max_staleness=A_DAY))
+        airports = pl.read_parquet(job.get_table_latest_uri("airports_raw", max_staleness=A_DAY))
         hours = hourly(weather, airports)
         wrong_clock = hours.filter(~pl.col("clock_agrees")).height
         log.info("%d of %d hours disagree with the local time of their airport", wrong_clock, hours.height)
@@ -81,7 +84,7 @@ def curate(out: Path) -> list[Published]:
 def report(out: Path) -> list[Published]:
     """Each airport's days as the table `weather_daily`, and the record days as a JSON report on the run."""
     with JobContext("weather_report", ship_logs=True, log_level="INFO") as job:
-        hours = pl.read_parquet(job.get_table_latest_uri("weather_hourly"))
+        hours = pl.read_parquet(job.get_table_latest_uri("weather_hourly", max_staleness=A_DAY))
         days = daily(hours)
         job.attach_json("report", summary(days))
         storm_days = int(days["is_storm"].sum())

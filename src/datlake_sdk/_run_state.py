@@ -230,13 +230,17 @@ class RunState:
             return self._kept(op)
         try:
             if op.expected_version is not None or self.recorder.is_answered:
-                return self._registered(answered(self.client.call(op)))
-            return self._registered(answered(self.recorder.send_once(op)))
+                snapshot = self.client.call(op)
+            else:
+                snapshot = self.recorder.send_once(op)
         except (TransientNetworkError, ServerError, ConfigError) as error:
             if op.expected_version is not None:
                 raise
             self.recorder.postpone(op, error)
             return self._kept(op)
+        if self.client.base_url is not None:  # what this host wrote is what it reads next, should the server be away
+            self.recorder.outbox.known.remember_latest(snapshot)
+        return self._registered(answered(snapshot))
 
     def _kept(self, op: RegisterSnapshot) -> RegisteredSnapshot:
         # Until it is delivered, readers on this host get it from here: for them it is the latest.
