@@ -120,7 +120,7 @@ class Attendant:
     def _describe(self) -> None:
         run = self._run
         environment = run.environment(EXIT_PATIENCE_S)
-        if not environment or self._ended.is_set() or run.recorder.is_behind:
+        if not environment or self._ended.is_set() or run.recorder.outbox.breaker.is_open:
             return
         op = DescribeRun(
             namespace=run.namespace,

@@ -18,6 +18,7 @@ from datlake_sdk._connection import outbox_of
 from datlake_sdk._outbox.dead import DEAD_FILE
 from datlake_sdk._outbox.places import SEGMENT_ENDING
 from datlake_sdk.errors import ConfigError, DatlakeError, InvalidRequest, NotFound, ServerError, TransientNetworkError
+from datlake_sdk.transport.breaker import means_away
 from datlake_sdk.transport.resolve import is_server
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ T = TypeVar("T")
 
 # So much a clock may go back without a word; what is younger than that is of an unknown age.
 _CLOCK_STEP_S: Final = 5.0
-# The server is there, and wants to be left alone for a while.
-_BUSY_STATUSES: Final = frozenset({429, 502, 503, 504})
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -149,7 +148,7 @@ class _Reader:
         except ConfigError:
             raise
         except DatlakeError as error:
-            if isinstance(error, TransientNetworkError) or error.status in _BUSY_STATUSES:
+            if means_away(error):
                 self._outbox.breaker.failed(retry_after_s=error.retry_after_s)
             else:
                 self._outbox.breaker.succeeded()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from datlake_sdk._connection import outbox_of
 from datlake_sdk._telling import logger
 from datlake_sdk.errors import AuthError, ConfigError, DatlakeError, ServerError, TransientNetworkError
+from datlake_sdk.transport.breaker import means_away
 
 if TYPE_CHECKING:
     from datlake_sdk._outbox.outbox import Outbox
@@ -58,11 +59,26 @@ class Recorder:
 
     @property
     def is_behind(self) -> bool:
-        """True while something of this run waits, or the host knows that the lake is away: nobody waits for it then."""
+        """True while something of this run waits, or the host knows that the lake is away: nobody waits for it then.
+
+        Where it is false, an operation must be sent: this may be the one call that asks whether the lake is back.
+        """
         return not self.raises and (self.outbox.holds(self._run_id) or self._is_known_away())
 
     def offer(self, op: Op[A], wait_s: float | None = None) -> A | None:
         """What `op` answers, or null: then it was refused and told, or waits in the outbox."""
+        try:
+            return self._offer(op, wait_s)
+        except DatlakeError:
+            raise  # the user asked for it: `on_unavailable` is `raise`
+        except Exception as broken:
+            # A job's start and its inputs are no place for our mistakes: told, and the job goes on.
+            if self.raises:
+                raise
+            self.warn(f"{type(op).__name__} was not recorded: {type(broken).__name__}: {broken}", is_loss=True)
+            return None
+
+    def _offer(self, op: Op[A], wait_s: float | None) -> A | None:
         if self.is_behind:
             self.keep(op)
             return None
@@ -122,8 +138,7 @@ class Recorder:
         """Notes that the lake is away; raises `error` where the user asked for that."""
         if self.raises:
             raise error
-        if isinstance(error, TransientNetworkError):
-            self.outbox.breaker.failed()
+        self._tell_host(error)
         if self.away is None:
             self._tell_away(error)
         self.away = error.message
@@ -158,6 +173,7 @@ class Recorder:
 
     def refused(self, op: Op[A], error: DatlakeError) -> None:
         """Tells that the lake said no to `op`; raises `error` where the user asked for that."""
+        self._tell_host(error)
         if self.raises:
             raise error
         self.warn(f"{type(op).__name__} was refused: {error.message}")
@@ -175,8 +191,15 @@ class Recorder:
             20 if self.away and not is_loss else 30, "%s (run %s)", text, self._run_id
         )  # logging.INFO, logging.WARNING
 
+    def _tell_host(self, error: DatlakeError) -> None:
+        """The other processes of the host learn whether the lake answers."""
+        if means_away(error):
+            self.outbox.breaker.failed(retry_after_s=error.retry_after_s)
+        else:
+            self.outbox.breaker.succeeded()
+
     def _is_known_away(self) -> bool:
-        if not self.outbox.breaker.is_open or self.outbox.breaker.allows():
+        if self.outbox.breaker.allows():
             return False
         if self.away is None:
             self.away = "it has not answered this host for a while"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from datlake_sdk._outbox.delivery import Outcome, Verdict
 from datlake_sdk._outbox.parcels import BATCH_EVENTS, Parcel, parcel_from
 from datlake_sdk.errors import DatlakeError, InvalidRequest, ServerError, TransientNetworkError
+from datlake_sdk.transport.breaker import means_away
 from datlake_sdk.transport.retry import chance
 
 if TYPE_CHECKING:
@@ -216,8 +217,8 @@ class Courier:
         if not self._breaker.allows():
             return Outcome(Verdict.AGAIN, self.last_error or _away())
         outcome = self._delivery.deliver(parcel, timeout_s)
-        if isinstance(outcome.error, TransientNetworkError) or _asks_for_less(outcome.error):
-            self._breaker.failed(retry_after_s=outcome.error.retry_after_s if outcome.error else None)
+        if outcome.error is not None and means_away(outcome.error):
+            self._breaker.failed(retry_after_s=outcome.error.retry_after_s)
         else:
             self._breaker.succeeded()
         return outcome
@@ -302,10 +303,6 @@ class Courier:
             self._dirty.clear()
             if self._queue.unsynced:
                 self._queue.sync()
-
-
-def _asks_for_less(error: DatlakeError | None) -> bool:
-    return isinstance(error, ServerError) and error.status in {429, 502, 503, 504}
 
 
 def _away() -> TransientNetworkError:

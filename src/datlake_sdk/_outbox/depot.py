@@ -18,6 +18,7 @@ from datlake_sdk._outbox.parcels import Parcel, UploadParcel, payload_of
 from datlake_sdk._outbox.places import others_in
 from datlake_sdk._outbox.queue import MemoryFullError, SegmentQueue
 from datlake_sdk._outbox.recovery import Adoption
+from datlake_sdk._registered import deferred_snapshot
 from datlake_sdk._telling import inform, logger
 from datlake_sdk.wire.models import Snapshot
 from datlake_sdk.wire.operations import LogEvents, RegisterSnapshot
@@ -188,6 +189,8 @@ class Depot:
         what = parcel.what
         if outcome.verdict is Verdict.REFUSED or outcome.refused:
             self.refused[_run_of(what)] += outcome.refused or 1
+        if outcome.verdict is Verdict.REFUSED and isinstance(what, RegisterSnapshot):
+            self._outbox.known.forget_deferred(deferred_snapshot(what))
         if not isinstance(what, LogEvents):
             self._forget(_run_of(what))
 

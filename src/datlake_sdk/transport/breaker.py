@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta, MsgspecError, Struct, structs
 
+from datlake_sdk.errors import DatlakeError, ServerError, TransientNetworkError
 from datlake_sdk.transport.retry import chance as drawn
 
 if TYPE_CHECKING:
@@ -32,6 +33,14 @@ _CLOCK_STEP_S: Final = 1.0
 _LOCK_TRIES: Final = 100
 _LOCK_PAUSE_S: Final = 0.001
 _FILE_BYTES: Final = 512
+# What a server, or a proxy before it, answers while it cannot be asked.
+_BUSY_STATUSES: Final = frozenset({429, 502, 503, 504})
+
+
+def means_away(error: DatlakeError | None) -> bool:
+    """True for what a lake says, or does not say, that nobody should ask for a while."""
+    busy = isinstance(error, ServerError) and error.status in _BUSY_STATUSES
+    return busy or isinstance(error, TransientNetworkError)
 
 
 class _State(Struct, frozen=True):
