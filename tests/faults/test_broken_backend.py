@@ -20,7 +20,7 @@ from tests.faults.servers import Served
 from tests.places import Place
 
 TURNS = rounds(1, 25)
-AT_ONCE = 4
+AT_ONCE = 8
 ENDINGS = {"normal": 0, "exception": 1, "exit": 3, "os._exit": 4}
 HTML = b"<html><body>Please sign in</body></html>"
 

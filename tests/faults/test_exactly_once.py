@@ -52,7 +52,7 @@ def test_operations_whose_answers_are_lost_after_the_commit_happen_once(tmp_path
         with load.started(proxy.url, tmp_path / "ledger", threads=THREADS, lives=LOST, turns=9) as loading:
             load.ended(loading, LIMIT_S)
         told = sent(LOST, proxy, time.monotonic() - began)
-        assert proxy.counts.swallowed >= LOST * THREADS * OPERATIONS_OF_A_LIFE - THREADS - 1, told
+        assert proxy.counts.swallowed > 0.9 * LOST * THREADS * OPERATIONS_OF_A_LIFE, told
         held(server, read_ledger(tmp_path / "ledger"), "R5 lost answers", "answers lost", told)
 
 

@@ -16,7 +16,7 @@ from tests.faults.servers import Served
 from tests.faults.workers import flushed, working
 from tests.places import Place
 
-KILLS = rounds(5, 500)
+KILLS = rounds(4, 500)
 LIMIT_S = 120 if not IS_LONG else 3600
 WEATHER = [
     CLEAR,
