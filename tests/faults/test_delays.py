@@ -13,6 +13,9 @@ from typing import NamedTuple
 import pytest
 
 from benchmarks.figures import Claim, figure
+from datlake_sdk import DatlakeClient
+from datlake_sdk._outbox.places import folder_of
+from datlake_sdk.transport.breaker import Breaker
 from tests.faults.load import ROOT
 from tests.faults.proxy import Fault, FaultProxy
 from tests.faults.rounds import IS_LONG, keep, none_of, rounds
@@ -27,6 +30,8 @@ DEADLINE_S = 2.0
 SLACK_S = 0.5
 # No figure: only that a short round on a busy machine would see a wait that has no end.
 FAR_S = 30.0
+# A job that is to find the breaker open has to begin and end within this.
+OPEN_S = 3.0
 
 
 class Took(NamedTuple):
@@ -53,9 +58,13 @@ def timed(url: str, host: Path, **more: str) -> Took:
 
 def open_breaker(proxy: FaultProxy, fault: Fault, host: Path) -> Took:
     """How long a job took on a host that knows the backend to be away, by the jobs before it, which were refused."""
+    with DatlakeClient(proxy.url, home=host) as client:
+        breaker = Breaker(str(Path(folder_of(client.settings)) / "breaker"))
     proxy.switch(Fault(refuses=True))
-    for _ in range(5):
+    for _ in range(50):
         timed(proxy.url, host)
+        if (breaker.open_until or 0.0) > time.time() + OPEN_S:
+            break
     proxy.switch(fault)
     return timed(proxy.url, host)
 

@@ -138,7 +138,7 @@ def test_an_outage_of_the_server_makes_no_zombies_and_a_dead_job_is_seen(tmp_pat
             assert dead_job.becomes("lost", 60 + LIMIT_S)
             seen_after.append(time.monotonic() - began - LIMIT_S)
             paused_job.process.send_signal(signal.SIGCONT)
-            # Silent, the one; unheard, the other, for a server that stood still does not know it: lost, till they speak.
+            # One was silent, one unheard: a server that stood still does not know it. They are lost until they speak.
             wrong += ["still lost"] * (not (paused_job.becomes("running") and stopped.becomes("running")))
             wrong += [f"ended {job.state()}" for job in (killed, stopped, paused_job) if not job.ends_well()]
     late = figure("a real loss is seen, beyond the limit, at most", "s", seen_after)
