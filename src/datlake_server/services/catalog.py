@@ -23,8 +23,8 @@ from datlake_sdk.wire.operations import (
     UpdateTable,
 )
 from datlake_sdk.wire.times import moment
-from datlake_server.services.lineage import TableRow
 from datlake_server.services.pages import LAST_NAME, name_after, page
+from datlake_server.services.places import TableRow
 from datlake_server.services.receipts import WINDOW_S
 from datlake_server.services.records import JobRow, runs_of
 from datlake_server.services.registry import handles

@@ -14,7 +14,7 @@ from datlake_sdk.wire.models import Graph, GraphEdge
 from datlake_sdk.wire.operations import GetSnapshot, GetTableSnapshot, LatestSnapshot, Lineage
 from datlake_sdk.wire.times import moment
 from datlake_server.services.graph_levels import Level, RunLevel, Step, TableLevel, no_place
-from datlake_server.services.lineage import snapshot_row
+from datlake_server.services.places import snapshot_row
 from datlake_server.services.records import run_row
 from datlake_server.services.registry import handles
 from datlake_server.services.snapshots import get_snapshot, get_table_snapshot, known_table, latest_snapshot

@@ -13,8 +13,8 @@ from msgspec import Struct
 from datlake_sdk.wire.ids import quoted
 from datlake_sdk.wire.models import GraphNode
 from datlake_sdk.wire.times import micros
-from datlake_server.services.lineage import NOTHING, RUN_HUB
 from datlake_server.services.pages import END_OF_TIME
+from datlake_server.services.pairs import NOTHING, RUN_HUB
 from datlake_server.services.presence import state_of
 from datlake_server.services.records import RunRow, SnapshotRow, json_text
 
@@ -264,7 +264,8 @@ class RunLevel:
     def place_id(self, place: str) -> str:
         """The node id of a snapshot, or of a table without one."""
         table, _, snapshot = place.partition("/")
-        return f"snapshot:{snapshot}" if snapshot else f"table:{table}"
+        # A run may name a snapshot as one of a table that it is not: that is another place.
+        return f"snapshot:{place}" if snapshot else f"table:{table}"
 
     def via_id(self, via: str) -> str:
         """The node id of a run."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
-from datlake_sdk.wire.ids import Name, Text, Uri, new_id
+from datlake_sdk.wire.ids import Name, Text, Uri
 from datlake_sdk.wire.models import Artifact, DataRef, Schema
 from datlake_sdk.wire.operations import RegisterSnapshot
 from datlake_server.services import lineage
-from datlake_server.services.snapshots import register
+from datlake_server.services.registering import imply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,10 +39,6 @@ class _OldArtifact(msgspec.Struct, frozen=True):
     name: Name | None = None
 
 
-class _SnapshotId(msgspec.Struct, frozen=True):
-    snapshot_id: str
-
-
 def artifacts(metadata: Mapping[str, object]) -> list[Artifact]:
     """The artifacts that the metadata of an older client lists."""
     found = _read(metadata.get("artifacts"), _OldArtifact)
@@ -52,23 +48,12 @@ def artifacts(metadata: Mapping[str, object]) -> list[Artifact]:
 def record_data(tx: Tx, run: RunRow, metadata: Mapping[str, object], at: int) -> None:
     """Records the inputs and outputs that the metadata of an older client lists."""
     inputs = [item for item in _read(metadata.get("inputs"), _OldData) if item.name or item.uri]
-    places = [
-        lineage.place_of(tx, DataRef(table_name=item.name, uri=item.uri), run.namespace, "input") for item in inputs
-    ]
-    lineage.record(tx, run, "input", places, at)
+    lineage.record(tx, run, "input", [DataRef(table_name=item.name, uri=item.uri) for item in inputs], at)
     for item in _read(metadata.get("outputs"), _OldData):
-        _record_output(tx, run, item, at)
-
-
-def _record_output(tx: Tx, run: RunRow, item: _OldData, at: int) -> None:
-    known = item.uri and tx.one(_SnapshotId, "snapshots.of_run_uri", uri=item.uri, run_id=run.run_id)
-    if known:
-        return  # the run registered it, so it is an output already
-    if item.name and item.uri:
-        register(tx, _registration(run, item, item.name, item.uri), new_id(tx.now // 1000), at)
-    elif item.name or item.uri:
-        place = lineage.place_of(tx, DataRef(table_name=item.name, uri=item.uri), run.namespace, "output")
-        lineage.record(tx, run, "output", [place], at)
+        if item.name and item.uri:
+            imply(tx, run, _registration(run, item, item.name, item.uri), at)
+        elif item.name or item.uri:
+            lineage.record(tx, run, "output", [DataRef(table_name=item.name, uri=item.uri)], at)
 
 
 def _registration(run: RunRow, item: _OldData, name: str, uri: str) -> RegisterSnapshot:

@@ -1,228 +1,219 @@
-"""Records what a run reads and writes, and so what feeds what.
+"""Records what a run reads and writes, and keeps what follows from it true when a snapshot arrives late.
 
-A pair (source, target) of a run is named by `register_snapshot(inputs=…)`, else it is every input × every output of the
-run. Past a bound the run itself stands between them, as a table of no namespace. 0 means nothing: a run that only reads
-has a pair (source, 0).
+Runs tell of data; where that points is `places`, what feeds what is `pairs`. Of the same thing told twice the earliest
+moment stays, and the freshest way in which it was read.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from itertools import groupby
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
-from datlake_sdk.errors import NotFound
+from datlake_server.services.pairs import End, pair, pair_anew, pair_stated
+from datlake_server.services.places import Loose, Place, Role, Told, pointed_at, told
 from datlake_server.services.records import RunRow, SnapshotRow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from datlake_sdk.wire.models import DataRef
     from datlake_server.store.base import Tx, Value
 
-Role = Literal["input", "output"]
 
-NOTHING: Final = 0
-RUN_HUB: Final = ""  # the namespace of the tables that stand for runs
-PAIRS_PER_RUN: Final = 10_000
-
-
-class Place(Struct, frozen=True):
-    """A table, and its snapshot where one is known (else empty); as an input, how it was read."""
+class Data(Struct, frozen=True):
+    """An input or output as it stands on a run. `told_at` is null where no telling named its snapshot."""
 
     table_id: int
-    snapshot_id: str = ""
-    uri: str | None = None
-    stale: bool = False
-    age_s: float | None = None
-    deferred: bool = False
-
-
-class TableRow(Struct, frozen=True):
-    """A table as it is stored."""
-
-    table_id: int
-    namespace: str
-    name: str
-    created_at: int
-    latest_id: str | None
-    snapshot_count: int
-    location: str | None
-    owner: str | None
-    description: str | None
-    expected_freshness_s: int | None
-    compatibility: str | None
-
-
-class _Source(Struct, frozen=True):
-    source: int
-
-
-class _Id(Struct, frozen=True):
     snapshot_id: str
+    uri: str | None
+    stated: int
+    at: int
+    told_at: int | None
+    stale: int
+    age_s: float | None
+    deferred: int
+
+    @property
+    def end(self) -> End:
+        """What it is in a pair."""
+        return End(self.table_id, self.snapshot_id, self.at)
 
 
-class _One(Struct, frozen=True):
-    n: int
+class Telling(Struct, frozen=True):
+    """How inputs or outputs are told: when, and whether they are, or feed, an output that states its inputs."""
+
+    role: Role
+    at: int
+    stated: int = 0
+    output: str = ""
 
 
-_NO_PLACE: Final = Place(NOTHING)
+class Change(Struct, frozen=True):
+    """What a telling changed on its run: what is new, and whether something that was there is another now."""
+
+    new: list[Data]
+    is_other: bool = False
 
 
-def table_row(tx: Tx, namespace: str, name: str, location: str | None = None) -> TableRow:
-    """The table of that name, made if it is not known yet."""
-    row = tx.one(TableRow, "tables.get", namespace=namespace, name=name)
-    if row is None:
-        tx.do("tables.insert", namespace=namespace, name=name, now=tx.now, location=location)
-        row = tx.one(TableRow, "tables.get", namespace=namespace, name=name)
-    assert row is not None  # inserted in this very transaction  # noqa: S101
-    return row
+def record(tx: Tx, run: RunRow, role: Role, items: Iterable[DataRef], at: int) -> None:
+    """The run has these inputs or outputs, paired with what stands on the other side."""
+    change = _put(tx, run, Telling(role, at), [told(tx, run, role, item, at) for item in items])
+    _pair(tx, run, role, change)
 
 
-def place_of(tx: Tx, item: DataRef, namespace: str, role: Role) -> Place:
-    """Where `item` points: its snapshot, the newest of its table or its URI, else the table or the bare URI."""
-    place = _pointed_at(tx, item, namespace, role)
-    if role == "output" or not (item.stale or item.deferred or item.age_s is not None):
-        return place
-    return replace(place, stale=item.stale, age_s=item.age_s, deferred=item.deferred)
-
-
-def _pointed_at(tx: Tx, item: DataRef, namespace: str, role: Role) -> Place:
-    scope = item.namespace or namespace
-    if item.snapshot_id is not None:
-        return _pinned(tx, item, scope)
-    if item.uri is not None and (known := tx.one(_Id, "snapshots.of_uri", uri=item.uri, namespace=scope)):
-        snapshot = snapshot_row(tx, known.snapshot_id)
-        if item.table_name in {None, snapshot.table_name}:
-            return Place(snapshot.table_id, snapshot.snapshot_id, item.uri)
-    if item.table_name is not None:
-        table = table_row(tx, scope, item.table_name)
-        newest = table.latest_id if role == "input" and item.uri is None else None
-        return Place(table.table_id, newest or "", item.uri)
-    if item.uri is None:
-        raise NotFound("an input or output names no table, no snapshot and no URI; give one of them", status=422)
-    where, name = dataset_name(item.uri)
-    return Place(table_row(tx, where, name, item.uri).table_id, "", item.uri)
-
-
-def dataset_name(uri: str) -> tuple[str, str]:
-    """The (namespace, name) of a bare URI, as OpenLineage's naming has it: the store, and the path within it."""
-    from urllib.parse import urlsplit  # a job's first run does not need it
-
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        return "uri", uri
-    if parts.scheme in {"", "file"}:
-        return "file", parts.path or uri
-    path = parts.path.lstrip("/") + (f"?{parts.query}" if parts.query else "")
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", path or "/"
-
-
-def record(tx: Tx, run: RunRow, role: Role, places: list[Place], at: int) -> None:
-    """Puts `places` on the run and pairs them with what stands on the other side."""
-    if new := [place for place in places if _put(tx, run, role, place, at, stated=False)]:
-        _pair_with_others(tx, run, role, new, at)
-
-
-def record_stated(tx: Tx, run: RunRow, output: Place, inputs: list[Place], at: int) -> None:
-    """Puts an output on the run that was made from exactly `inputs`, whatever was paired with it before."""
-    if not _put(tx, run, "output", output, at, stated=True):
-        _unpair(tx, run, output)
-    record(tx, run, "input", inputs, at)
-    for place in inputs:
-        _link(tx, run, place, output, at)
-
-
-def snapshot_row(tx: Tx, snapshot_id: str) -> SnapshotRow:
-    """The snapshot of that id. Raises `NotFound`."""
-    row = tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id.lower())
-    if row is None:
-        message = f"there is no snapshot {snapshot_id}; `datlake table NAME` lists a table's snapshots"
-        raise NotFound(message, code="snapshot_not_found")
-    return row
-
-
-def _pinned(tx: Tx, item: DataRef, namespace: str) -> Place:
-    snapshot_id = (item.snapshot_id or "").lower()
-    known = tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id)
-    if known is not None and known.namespace == namespace:
-        return Place(known.table_id, snapshot_id, item.uri)
-    if item.table_name is None:
-        message = (
-            f"there is no snapshot {snapshot_id} in namespace {namespace!r}; name its table as well, or register it"
-        )
-        raise NotFound(message, code="snapshot_not_found")
-    # The snapshot may arrive later than the run that read it: the table is known, the id waits for it.
-    return Place(table_row(tx, namespace, item.table_name).table_id, snapshot_id, item.uri)
-
-
-def _put(tx: Tx, run: RunRow, role: Role, place: Place, at: int, *, stated: bool) -> bool:
-    new = tx.do(
-        "lineage.add_data",
-        run_id=run.run_id,
-        role=role,
-        table_id=place.table_id,
-        snapshot_id=place.snapshot_id,
-        uri=place.uri,
-        stated=int(stated),
-        at=at,
-        stale=int(place.stale),
-        age_s=place.age_s,
-        deferred=int(place.deferred),
-    )
-    if new:
-        _link(tx, run, *((place, _NO_PLACE) if role == "input" else (_NO_PLACE, place)), at)
-    return bool(new)
-
-
-def _unpair(tx: Tx, run: RunRow, output: Place) -> None:
-    # The output was told of before it was registered, so it was paired with every input of the run.
-    target: dict[str, Value] = {"run_id": run.run_id, "target": output.table_id, "target_snapshot": output.snapshot_id}
-    tx.do("lineage.state_data", uri=output.uri, **target)
-    sources = tx.all(_Source, "lineage.sources_of", **target)
-    tx.do("lineage.unpair", **target)
-    for row in sources:
-        edge: dict[str, Value] = {"source": row.source, "job_id": run.job_id, "target": output.table_id}
-        tx.do("lineage.drop_edge", **edge)
-        tx.do("lineage.count_edge_anew", **edge)
-
-
-def _pair_with_others(tx: Tx, run: RunRow, role: Role, new: list[Place], at: int) -> None:
-    # What is on the new ones' own side is not read: a run with thousands of outputs would read them all for each.
-    is_through_run = tx.one(TableRow, "tables.get", namespace=RUN_HUB, name=run.run_id) is not None
-    others = [] if is_through_run else _data(tx, run, "output" if role == "input" else "input")
-    if not is_through_run and others and not _is_few(tx, run, role, len(others)):
-        is_through_run, new = True, _data(tx, run, role)
-    sources, targets = (new, others) if role == "input" else (others, new)
-    if is_through_run:
-        _pair_through_run(tx, run, sources, targets, at)
+def record_snapshot(tx: Tx, run: RunRow, snapshot: SnapshotRow, inputs: Sequence[DataRef] | None) -> None:
+    """The run has the snapshot as an output, made from `inputs` alone where they are stated."""
+    at = snapshot.created_at
+    output = Told(place=Place(snapshot.table_id, snapshot.snapshot_id), uri=snapshot.uri)
+    if inputs is None:
+        _pair(tx, run, "output", _put(tx, run, Telling("output", at), [output]))
         return
-    for source in sources:
-        for target in targets:
-            _link(tx, run, source, target, at)
+    # What an output was made from was there before it; as of its own moment a table would be made from itself.
+    before = at - 1
+    sources = [told(tx, run, "input", item, before) for item in inputs]
+    read = _put(tx, run, Telling("input", before, output=snapshot.snapshot_id), sources)
+    written = _put(tx, run, Telling("output", at, stated=1), [output])
+    if read.is_other or not written.new:
+        pair_anew(tx, run)
+        return
+    _pair(tx, run, "input", read)
+    pair_stated(tx, run, written.new[0].end)
 
 
-def _data(tx: Tx, run: RunRow, role: Role) -> list[Place]:
-    return tx.all(Place, "lineage.unstated_data", run_id=run.run_id, role=role)
+def unstate(tx: Tx, run: RunRow, snapshot: SnapshotRow) -> None:
+    """What the snapshot was stated to be made from is forgotten, to be told anew."""
+    tx.do("lineage.lift_loose", run_id=run.run_id)
+    tx.do("lineage.forget_stated", run_id=run.run_id, output=snapshot.snapshot_id)
+    _lay(tx, run.run_id)
+    pair_anew(tx, run)
 
 
-def _is_few(tx: Tx, run: RunRow, role: Role, others: int) -> bool:
-    """True where what is on the side of `role`, times `others`, keeps to the bound of pairs."""
-    most = PAIRS_PER_RUN // others
-    found = tx.one(_One, "lineage.count_data", run_id=run.run_id, role=role, most=most + 1)
-    return found is None or found.n <= most
+def take_back(tx: Tx, run: RunRow, snapshot: SnapshotRow) -> None:
+    """The snapshot is no output of the run any more."""
+    tx.do("lineage.drop_output", run_id=run.run_id, table_id=snapshot.table_id, snapshot_id=snapshot.snapshot_id)
+    pair_anew(tx, run)
 
 
-def _pair_through_run(tx: Tx, run: RunRow, inputs: list[Place], outputs: list[Place], at: int) -> None:
-    hub = Place(table_row(tx, RUN_HUB, run.run_id).table_id)
-    for source in inputs:
-        _link(tx, run, source, hub, at)
-    for target in outputs:
-        _link(tx, run, hub, target, at)
+def point_anew(tx: Tx, snapshot: SnapshotRow, since: int, until: int) -> None:
+    """What was told loosely points where it would if the snapshot, created between these moments, had come first."""
+    near = tx.all(
+        Loose,
+        "lineage.loose_near",
+        table_id=snapshot.table_id,
+        namespace=snapshot.namespace,
+        uri=snapshot.uri,
+        run_id=snapshot.run_id,
+        since=since,
+        until=until,
+    )
+    places = ((loose, pointed_at(tx, loose)) for loose in sorted(near, key=lambda loose: loose.run_id))
+    moved = [(loose, place) for loose, place in places if place != Place(loose.table_id, loose.snapshot_id)]
+    for run_id, group in groupby(moved, key=lambda one: one[0].run_id):
+        _move(tx, run_id, list(group))
 
 
-def _link(tx: Tx, run: RunRow, source: Place, target: Place, at: int) -> None:
-    ends: dict[str, Value] = {"run_id": run.run_id, "source": source.table_id, "target": target.table_id}
-    new_run = tx.one(_One, "lineage.knows_pair", **ends) is None
-    if tx.do("lineage.add_pair", **ends, source_snapshot=source.snapshot_id, target_snapshot=target.snapshot_id, at=at):
-        tx.do("lineage.count_edge", **ends, job_id=run.job_id, at=at, new_run=int(new_run))
+def _put(tx: Tx, run: RunRow, telling: Telling, items: Sequence[Told]) -> Change:
+    """Puts what was told on the run."""
+    _keep_loose(tx, run, telling, [item for item in items if telling.output or not item.pinned])
+    rows: dict[Place, Data] = {}
+    for item in items:
+        row = _data(item, telling)
+        rows[item.place] = _joined(rows[item.place], row) if item.place in rows else row
+    new = [
+        row for row in rows.values() if tx.do("lineage.add_data", run_id=run.run_id, role=telling.role, **asdict(row))
+    ]
+    if len(new) == len(rows):
+        return Change(new)
+    others = [_merge(tx, run, telling.role, row) for row in rows.values() if row not in new]
+    return Change(new, is_other=any(others))
+
+
+def _merge(tx: Tx, run: RunRow, role: Role, row: Data) -> bool:
+    """Joins what was told with what stands there; true where that changes what is paired, and since when."""
+    key: dict[str, Value] = {"run_id": run.run_id, "role": role}
+    known = tx.one(Data, "lineage.get_data", table_id=row.table_id, snapshot_id=row.snapshot_id, **key)
+    if known is None or (joined := _joined(known, row)) == known:
+        return False
+    tx.do("lineage.put_data", **key, **asdict(joined))
+    return (joined.at, joined.stated) != (known.at, known.stated)
+
+
+def _joined(one: Data, other: Data) -> Data:
+    """Both tellings as one, the same whichever comes first. Only who names the snapshot knows how it was read."""
+    named = [row for row in (one, other) if row.told_at is not None]
+    best = named or [one, other]
+    fresh = min(best, key=_freshness)
+    return Data(
+        table_id=one.table_id,
+        snapshot_id=one.snapshot_id,
+        uri=max((row.uri for row in best if row.uri), default=None),
+        stated=max(one.stated, other.stated),
+        at=min(one.at, other.at),
+        told_at=min((row.told_at for row in named if row.told_at is not None), default=None),
+        stale=fresh.stale,
+        age_s=fresh.age_s,
+        deferred=fresh.deferred,
+    )
+
+
+def _freshness(row: Data) -> tuple[int, int, float]:
+    return row.stale, row.deferred, float("inf") if row.age_s is None else row.age_s
+
+
+def _pair(tx: Tx, run: RunRow, role: Role, change: Change) -> None:
+    if change.is_other:
+        pair_anew(tx, run)
+    elif change.new:
+        pair(tx, run, role, [row.end for row in change.new])
+
+
+def _keep_loose(tx: Tx, run: RunRow, telling: Telling, items: Sequence[Told]) -> None:
+    for item in items:
+        table_id, snapshot_id = item.place.table_id, item.place.snapshot_id
+        tx.do(
+            "lineage.add_loose",
+            run_id=run.run_id,
+            role=telling.role,
+            uri="" if item.pinned else item.uri or "",
+            named=table_id if item.pinned else item.named,
+            namespace=item.namespace,
+            pinned=snapshot_id if item.pinned else "",
+            output=telling.output,
+            at=telling.at,
+            table_id=table_id,
+            snapshot_id=snapshot_id,
+        )
+
+
+def _move(tx: Tx, run_id: str, moved: Sequence[tuple[Loose, Place]]) -> None:
+    run = tx.one(RunRow, "runs.get", run_id=run_id)
+    tx.do("lineage.lift_loose", run_id=run_id)
+    for loose, place in moved:
+        tx.do("lineage.point", **asdict(replace(loose, table_id=place.table_id, snapshot_id=place.snapshot_id)))
+    _lay(tx, run_id)
+    if run is not None:
+        pair_anew(tx, run)
+    for table_id in sorted({loose.table_id for loose, _ in moved if not loose.named and not loose.snapshot_id}):
+        tx.do("tables.drop_unused", table_id=table_id)
+
+
+def _lay(tx: Tx, run_id: str) -> None:
+    tx.do("lineage.keep_told", run_id=run_id)
+    tx.do("lineage.lay_loose", run_id=run_id)
+
+
+def _data(item: Told, telling: Telling) -> Data:
+    return Data(
+        table_id=item.place.table_id,
+        snapshot_id=item.place.snapshot_id,
+        uri=item.uri,
+        stated=telling.stated,
+        at=telling.at,
+        told_at=telling.at if item.pinned else None,
+        stale=int(item.stale),
+        age_s=item.age_s,
+        deferred=int(item.deferred),
+    )

@@ -20,6 +20,7 @@ from datlake_sdk.wire.operations import AddInputs, AddOutputs, CompleteRun, Desc
 from datlake_sdk.wire.times import micros
 from datlake_server.services import legacy, lineage, presence
 from datlake_server.services.pages import END_OF_TIME, cursor_from, moment_before, page
+from datlake_server.services.places import Role
 from datlake_server.services.presence import Life
 from datlake_server.services.records import RunRow, json_text, run_of, run_row, runs_of
 from datlake_server.services.registry import handles
@@ -103,7 +104,7 @@ def complete_run(tx: Tx, op: CompleteRun, caller: Caller) -> Run:
 
 @handles(AddInputs)
 def add_inputs(tx: Tx, op: AddInputs, caller: Caller) -> Run:
-    """Records what the run reads; a table without a version is pinned to its newest snapshot."""
+    """Records what the run reads; a table without a version is pinned to its newest snapshot at that moment."""
     return _add(tx, op, "input", caller)
 
 
@@ -144,11 +145,10 @@ def _end(tx: Tx, row: RunRow, outcome: RunState, ended_at: int, op: CompleteRun)
     tx.do("runs.show_ending", run_id=row.run_id)
 
 
-def _add(tx: Tx, op: AddInputs | AddOutputs, role: lineage.Role, caller: Caller) -> Run:
+def _add(tx: Tx, op: AddInputs | AddOutputs, role: Role, caller: Caller) -> Run:
     at = at_most_now(tx, op.added_at)
     row = ensured_run(tx, op.namespace, op.job_name, op.run_id, at)
-    places = [lineage.place_of(tx, item, op.namespace, role) for item in op.items]
-    lineage.record(tx, row, role, places, at)
+    lineage.record(tx, row, role, op.items, at)
     return run_of(tx, row.run_id, caller)
 
 

@@ -61,7 +61,8 @@ SELECT d.run_id, d.role, t.name AS table_name, t.namespace, nullif(d.snapshot_id
        s.version, coalesce(s.uri, d.uri) AS uri, s.format, s.row_count, s.size_bytes, d.stale, d.age_s, d.deferred
 FROM run_data d JOIN tables t ON t.table_id = d.table_id
      LEFT JOIN snapshots s ON s.snapshot_id = d.snapshot_id AND s.table_id = d.table_id
-WHERE d.run_id IN (SELECT value FROM json_each(:run_ids)) ORDER BY d.run_id, d.at, t.name, s.version;
+WHERE d.run_id IN (SELECT value FROM json_each(:run_ids))
+ORDER BY d.run_id, d.at, t.name, t.namespace, coalesce(s.created_at, 0), d.snapshot_id;
 
 -- name: runs.many
 SELECT r.run_id, r.job_id, j.name AS job_name, r.namespace, r.state, r.started_at, r.ended_at, r.last_seen_at,

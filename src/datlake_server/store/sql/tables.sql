@@ -18,7 +18,27 @@ UPDATE tables SET owner = :owner, description = :description, expected_freshness
 WHERE table_id = :table_id;
 
 -- name: tables.moved
-UPDATE tables SET latest_id = :latest_id, snapshot_count = :version WHERE table_id = :table_id;
+UPDATE tables SET latest_id = :latest_id, snapshot_count = max(snapshot_count, :version) WHERE table_id = :table_id;
+
+-- name: tables.find_latest
+UPDATE tables SET latest_id = (
+    SELECT snapshot_id FROM snapshots s WHERE s.table_id = :table_id ORDER BY s.created_at DESC, s.snapshot_id DESC LIMIT 1)
+WHERE table_id = :table_id;
+
+-- name: tables.take_back
+-- A version that nobody came after is given out again.
+UPDATE tables SET snapshot_count = snapshot_count - 1 WHERE table_id = :table_id AND snapshot_count = :version;
+
+-- name: tables.drop_unused
+DELETE FROM tables
+WHERE table_id = :table_id AND latest_id IS NULL
+  AND coalesce(owner, description, compatibility) IS NULL AND expected_freshness_s IS NULL
+  AND NOT EXISTS (SELECT 1 FROM pairs p WHERE p.source = :table_id)
+  AND NOT EXISTS (SELECT 1 FROM pairs p WHERE p.target = :table_id)
+  AND NOT EXISTS (SELECT 1 FROM loose_data l WHERE l.named = :table_id);
+
+-- name: tables.drop_hub
+DELETE FROM tables WHERE namespace = '' AND name = :run_id;
 
 -- name: snapshots.get
 SELECT s.snapshot_id, s.table_id, t.name AS table_name, t.namespace, s.version, s.uri, s.format, s.schema, s.fields,
@@ -35,23 +55,34 @@ WHERE s.snapshot_id IN (SELECT value FROM json_each(:snapshot_ids));
 SELECT snapshot_id FROM snapshots WHERE table_id = :table_id AND version = :version;
 
 -- name: snapshots.as_of
-SELECT snapshot_id FROM snapshots WHERE table_id = :table_id AND created_at <= :as_of
+SELECT table_id, snapshot_id FROM snapshots WHERE table_id = :table_id AND created_at <= :as_of
 ORDER BY created_at DESC, snapshot_id DESC LIMIT 1;
 
 -- name: snapshots.first
 SELECT snapshot_id FROM snapshots WHERE table_id = :table_id ORDER BY created_at, snapshot_id LIMIT 1;
 
 -- name: snapshots.of_uri
-SELECT s.snapshot_id FROM snapshots s JOIN tables t ON t.table_id = s.table_id
-WHERE s.uri = :uri AND t.namespace = :namespace ORDER BY s.created_at DESC, s.snapshot_id DESC LIMIT 1;
+SELECT s.table_id, s.snapshot_id FROM snapshots s JOIN tables t ON t.table_id = s.table_id
+WHERE s.uri = :uri AND (s.table_id = :named OR t.namespace = :namespace) AND s.created_at <= :as_of
+ORDER BY s.created_at DESC, s.snapshot_id DESC LIMIT 1;
+
+-- name: snapshots.own_of_uri
+SELECT s.table_id, s.snapshot_id FROM snapshots s JOIN tables t ON t.table_id = s.table_id
+WHERE s.run_id = :run_id AND s.uri = :uri AND (s.table_id = :named OR t.namespace = :namespace) AND s.created_at <= :as_of
+ORDER BY s.created_at DESC, s.snapshot_id DESC LIMIT 1;
 
 -- name: snapshots.same
 SELECT snapshot_id FROM snapshots
-WHERE uri = :uri AND table_id = :table_id AND run_id IS :run_id AND fingerprint = :fingerprint LIMIT 1;
+WHERE uri = :uri AND fingerprint = :fingerprint AND implied = 0 LIMIT 1;
 
--- name: snapshots.of_run_uri
-SELECT s.snapshot_id FROM snapshots s WHERE s.uri = :uri AND s.run_id = :run_id
-ORDER BY s.created_at DESC, s.snapshot_id DESC LIMIT 1;
+-- name: snapshots.registered
+SELECT snapshot_id FROM snapshots WHERE run_id = :run_id AND uri = :uri AND implied = 0 LIMIT 1;
+
+-- name: snapshots.implied
+SELECT s.snapshot_id, s.table_id, t.name AS table_name, t.namespace, s.version, s.uri, s.format, s.schema, s.fields,
+       s.created_at, s.run_id, s.job_name, s.row_count, s.size_bytes, s.metadata, s.column_lineage, s.fingerprint, s.late
+FROM snapshots s JOIN tables t ON t.table_id = s.table_id
+WHERE s.run_id = :run_id AND s.uri = :uri AND s.implied = 1;
 
 -- name: snapshots.page
 SELECT snapshot_id, version FROM snapshots WHERE table_id = :table_id AND version < :before
@@ -59,6 +90,14 @@ ORDER BY version DESC LIMIT :limit;
 
 -- name: snapshots.insert
 INSERT INTO snapshots (snapshot_id, table_id, version, uri, format, schema, fields, created_at, accepted_at, run_id,
-                       job_name, row_count, size_bytes, metadata, column_lineage, fingerprint, late)
+                       job_name, row_count, size_bytes, metadata, column_lineage, fingerprint, late, implied)
 VALUES (:snapshot_id, :table_id, :version, :uri, :format, :schema, :fields, :created_at, :now, :run_id,
-        :job_name, :row_count, :size_bytes, :metadata, :column_lineage, :fingerprint, :late);
+        :job_name, :row_count, :size_bytes, :metadata, :column_lineage, :fingerprint, :late, :implied);
+
+-- name: snapshots.restate
+UPDATE snapshots SET created_at = :created_at, format = :format, schema = :schema, fields = :fields, fingerprint = :fingerprint
+WHERE snapshot_id = :snapshot_id;
+
+-- name: snapshots.drop
+DELETE FROM snapshots WHERE snapshot_id = :snapshot_id;
+
