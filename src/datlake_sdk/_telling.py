@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from logging import Logger
 
 
@@ -16,7 +17,16 @@ def inform(text: str, *values: object) -> None:
 
 
 def logger() -> Logger:
-    """The `datlake` logger."""
-    from logging import getLogger
-
+    """The `datlake` logger; one that says nothing in a process that can open no file to load logging from."""
+    try:
+        from logging import getLogger
+    except OSError:
+        return cast("Logger", _Mute())
     return getLogger("datlake")
+
+
+class _Mute:
+    """What a logger is asked is not done. The card tells of it all the same."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_, **__: None

@@ -7,7 +7,6 @@ what left the `with` block and which snapshots were acknowledged. libfiu must be
 from __future__ import annotations
 
 import ctypes
-import logging
 import sys
 import traceback
 from collections.abc import Iterator
@@ -65,7 +64,6 @@ def run(fault: str, told: Told) -> None:
 
 def main() -> int:
     """0 when every job ended as it would have without us."""
-    logging.basicConfig()  # as most jobs do: what Python has not loaded yet, nobody can load without files
     for fault in sys.argv[1:]:
         told = Told(fault)
         try:
