@@ -137,9 +137,8 @@ class RunState:
             heartbeat_interval_s=self.attendant.interval_s,
             process=own_identity(),
         )
-        # Before the start is sent: while this thread waits for a disk or a socket, that one marks the host.
-        self.attendant.start(op.started_at)
         self.recorder.offer(op)
+        self.attendant.start(op.started_at)
         inform("run %s of job %s started", self.run_id, self.job_name)
         say_start(self.job_name, self.run_id, url)
 
