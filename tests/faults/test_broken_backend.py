@@ -17,6 +17,7 @@ from tests.faults.oracle import passes_afresh
 from tests.faults.proxy import CLEAR, Fault, FaultProxy
 from tests.faults.rounds import IS_LONG, keep, none_of, rounds
 from tests.faults.servers import Served
+from tests.faults.workers import on_host
 from tests.places import Place
 
 TURNS = rounds(1, 25)
@@ -68,7 +69,7 @@ class Job(NamedTuple):
     def environment(self) -> dict[str, str]:
         """That of this host: nothing of another's outbox or breaker is seen."""
         place = Place(self.url, self.home, "default")
-        return place.environment(DATLAKE_HOME=str(self.home), DATLAKE_DEFAULT_TIMEOUT_MS="1000")
+        return on_host(place, self.home, DATLAKE_DEFAULT_TIMEOUT_MS="1000")
 
 
 class Ended(NamedTuple):

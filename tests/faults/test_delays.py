@@ -13,13 +13,14 @@ from typing import NamedTuple
 import pytest
 
 from benchmarks.figures import Claim, figure
-from datlake_sdk import DatlakeClient
 from datlake_sdk._outbox.places import folder_of
+from datlake_sdk.settings import load_settings
 from datlake_sdk.transport.breaker import Breaker
 from tests.faults.load import ROOT
 from tests.faults.proxy import Fault, FaultProxy
 from tests.faults.rounds import IS_LONG, keep, none_of, rounds
 from tests.faults.servers import Served
+from tests.faults.workers import on_host
 from tests.places import Place
 
 TURNS = rounds(1, 21)
@@ -50,7 +51,7 @@ def command(*arguments: str) -> list[str]:
 
 def timed(url: str, host: Path, **more: str) -> Took:
     """How long a job took on this host."""
-    environment = Place(url, host, "default").environment(DATLAKE_HOME=str(host), **more)
+    environment = on_host(Place(url, host, "default"), host, **more)
     began = time.monotonic()
     done = subprocess.run(command(), env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     return Took(time.monotonic() - began, *map(float, done.stdout.split()))
@@ -58,8 +59,8 @@ def timed(url: str, host: Path, **more: str) -> Took:
 
 def open_breaker(proxy: FaultProxy, fault: Fault, host: Path) -> Took:
     """How long a job took on a host that knows the backend to be away, by the jobs before it, which were refused."""
-    with DatlakeClient(proxy.url, home=host) as client:
-        breaker = Breaker(str(Path(folder_of(client.settings)) / "breaker"))
+    settings = load_settings(environ=on_host(Place(proxy.url, host, "default"), host)).settings
+    breaker = Breaker(str(Path(folder_of(settings)) / "breaker"))
     proxy.switch(Fault(refuses=True))
     for _ in range(50):
         timed(proxy.url, host)
@@ -116,7 +117,7 @@ BOUND_S = {"end of the block": DEADLINE_S + SLACK_S, "SIGTERM": SLACK_S, "Ctrl-C
 
 def started(proxy: FaultProxy, host: Path) -> subprocess.Popen[bytes]:
     """The timed job, which waits within its block."""
-    environment = Place(proxy.url, host, "default").environment(DATLAKE_HOME=str(host))
+    environment = on_host(Place(proxy.url, host, "default"), host)
     pipe = subprocess.PIPE
     return subprocess.Popen(command("wait"), env=environment, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe)
 

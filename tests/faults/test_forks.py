@@ -14,6 +14,7 @@ from tests.faults.load import ROOT
 from tests.faults.oracle import broken_versions, eventually, passes_afresh
 from tests.faults.pooled import TASKS
 from tests.faults.rounds import IS_LONG, keep, none_of, rounds
+from tests.faults.workers import on_host
 from tests.places import Place
 
 FORKS = rounds(12, 1_000)
@@ -26,7 +27,7 @@ def said(place: Place, *arguments: str) -> tuple[str, str]:
     """The run and what a program said of it at its end."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-m", *arguments],
-        env=place.environment(DATLAKE_HOME=str(place.home)),
+        env=on_host(place, place.home),
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -23,6 +23,7 @@ from tests.faults.load import ROOT
 from tests.faults.oracle import eventually
 from tests.faults.rounds import IS_LONG, keep, none_of, rounds
 from tests.faults.servers import Served
+from tests.faults.workers import on_host
 from tests.places import Place
 
 LIMIT_S = 2.0
@@ -46,7 +47,7 @@ class Beating:
         self.client = server.client()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.beating"],
-            env=place.environment(DATLAKE_HOME=str(host), **environment),
+            env=on_host(place, host, **environment),
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

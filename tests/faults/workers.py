@@ -13,13 +13,18 @@ from tests.faults.oracle import eventually
 from tests.places import Place
 
 
+def on_host(place: Place, host: Path, **more: str) -> dict[str, str]:
+    """The environment of a process of a host that is the folder: nothing of another's outbox or breaker is seen."""
+    return place.environment(DATLAKE_HOME=str(host), DATLAKE_OUTBOX_DIR=str(host / "outbox"), **more)
+
+
 @contextmanager
 def working(place: Place, ledger: Path, seconds: float = 60) -> Iterator[subprocess.Popen[bytes]]:
     """A process of jobs, killed at the end of the block; it has accepted something at its beginning."""
     before = ledger.stat().st_size if ledger.exists() else 0
     with subprocess.Popen(
         [sys.executable, "-m", "tests.faults.worker", str(ledger), str(seconds)],
-        env=place.environment(DATLAKE_HOME=str(place.home)),
+        env=on_host(place, place.home),
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
     ) as process:
@@ -34,7 +39,7 @@ def flushed(place: Place) -> None:
     """All that dead processes of the host left is delivered."""
     done = subprocess.run(
         [sys.executable, "-m", "datlake_sdk", "outbox", "flush", "--timeout", "300"],
-        env=place.environment(DATLAKE_HOME=str(place.home)),
+        env=on_host(place, place.home),
         capture_output=True,
         text=True,
         timeout=400,
