@@ -10,7 +10,11 @@ from pathlib import Path
 
 from tests.faults.load import ROOT
 from tests.faults.oracle import eventually
+from tests.faults.rounds import rounds
 from tests.places import Place
+
+
+FLUSH_S = rounds(60, 1_500)
 
 
 def on_host(place: Place, host: Path, **more: str) -> dict[str, str]:
@@ -38,11 +42,11 @@ def working(place: Place, ledger: Path, seconds: float = 60) -> Iterator[subproc
 def flushed(place: Place) -> None:
     """All that dead processes of the host left is delivered."""
     done = subprocess.run(
-        [sys.executable, "-m", "datlake_sdk", "outbox", "flush", "--timeout", "300"],
+        [sys.executable, "-m", "datlake_sdk", "outbox", "flush", "--timeout", str(FLUSH_S)],
         env=on_host(place, place.home),
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=FLUSH_S + 60,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
