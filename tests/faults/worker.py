@@ -16,7 +16,6 @@ import msgspec
 
 from datlake_sdk import JobContext
 
-
 # A job has work of its own to do; without a pause the backlog of 500 kills is one of a hundred thousand operations.
 PACE_S = 0.005
 

@@ -13,7 +13,6 @@ from tests.faults.oracle import eventually
 from tests.faults.rounds import rounds
 from tests.places import Place
 
-
 FLUSH_S = rounds(60, 1_500)
 
 
