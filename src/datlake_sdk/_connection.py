@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from datlake_sdk._lazy import LazyModule
+from datlake_sdk._lazy import LazyModule, loading
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -121,14 +121,16 @@ class Connection:
         if self._given is not None:
             return self._given
         if self._made is None:
-            from datlake_sdk.transport.resolve import transport_for
+            with loading():
+                from datlake_sdk.transport.resolve import transport_for
 
             self._made = transport_for(self._settings)
         return self._made
 
     def _outbox(self) -> Outbox:
         if None not in self._outboxes:
-            from datlake_sdk._outbox.outbox import Outbox
+            with loading():
+                from datlake_sdk._outbox.outbox import Outbox
 
             # One only, also where two threads ask at once.
             self._outboxes.setdefault(None, Outbox(self._settings, self._transport))

@@ -1,6 +1,17 @@
-"""Modules that are loaded at their first use, so that importing the SDK costs a job next to nothing."""
+"""Modules that are loaded at their first use, so that importing the SDK costs a job next to nothing.
+
+`with loading():` stands around what loads them on a thread: Python locks each module while it is loaded, and a child
+that is forked in the middle of it inherits that lock as held for ever. A fork waits until nothing of ours is loading.
+"""
 
 from __future__ import annotations
+
+import os
+from _thread import RLock
+
+_LOADING = RLock()
+# Loading takes milliseconds; a fork is not held up for ever by a disk that hangs.
+_FORK_WAIT_S = 5.0
 
 
 class LazyModule:
@@ -14,6 +25,34 @@ class LazyModule:
         """The module's attribute; the first use imports the module."""
         from importlib import import_module
 
-        value: object = getattr(import_module(self._name), attribute)
+        with loading():
+            value: object = getattr(import_module(self._name), attribute)
         setattr(self, attribute, value)
         return value
+
+
+def loading() -> RLock:
+    """What to hold while modules are loaded: one thread loads at a time, and no fork happens meanwhile."""
+    return _LOADING
+
+
+_waited: list[bool] = []
+
+
+def _before_fork() -> None:
+    _waited.append(_LOADING.acquire(timeout=_FORK_WAIT_S))
+
+
+def _after_fork_in_parent() -> None:
+    if _waited and _waited.pop():
+        _LOADING.release()
+
+
+def _after_fork_in_child() -> None:
+    global _LOADING  # noqa: PLW0603 -- the parent's may belong to a thread that is not here
+    _waited.clear()
+    _LOADING = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

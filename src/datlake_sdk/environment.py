@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from datlake_sdk._lazy import loading
+
 if TYPE_CHECKING:
     import threading
 
@@ -80,6 +82,11 @@ class _Capture:
         return None if self._found is None else dict(self._found)
 
     def _run(self) -> None:
+        from importlib import import_module
+
+        for name in ("datlake_sdk.redaction", "datlake_sdk._git"):
+            with loading():  # the job uses them, too, also in a child that is forked now
+                import_module(name)
         self._found = capture()
 
 

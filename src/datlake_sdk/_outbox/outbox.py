@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal
 from weakref import WeakSet
 
+from datlake_sdk._lazy import loading
 from datlake_sdk._outbox.places import destination_of, folder_of, others_in
 from datlake_sdk.errors import DatlakeError
 from datlake_sdk.transport.breaker import Breaker
@@ -50,7 +51,8 @@ class Outbox:
     def known(self) -> LastKnown:
         """What this host knows of the lake's tables."""
         if self._known is None:
-            from datlake_sdk._outbox.known import LastKnown
+            with loading():
+                from datlake_sdk._outbox.known import LastKnown
 
             self._known = LastKnown(os.path.join(self.folder, "known"))
         return self._known
@@ -121,14 +123,16 @@ class Outbox:
         """The sign of this process's life, made at the first call. Raises `OSError` where the folder takes none."""
         with self._making:
             if self._presence is None:
-                from datlake_sdk._outbox.presence import Presence
+                with loading():
+                    from datlake_sdk._outbox.presence import Presence
 
                 self._presence = Presence.create(self.folder, new_id())
             return self._presence
 
     def began(self, job_name: str, namespace: str, run_id: str, began_at: str) -> None:
         """The host knows that this process has the run open, and a signal that ends it leaves a mark. Never raises."""
-        from datlake_sdk._outbox.presence import OpenRun
+        with loading():
+            from datlake_sdk._outbox.presence import OpenRun
 
         with suppress(OSError):
             presence = self.present()
@@ -163,7 +167,8 @@ class Outbox:
 
     def _depot(self) -> Depot:
         if None not in self._depots:
-            from datlake_sdk._outbox.depot import Depot
+            with loading():
+                from datlake_sdk._outbox.depot import Depot
 
             # One only, also where two threads ask at once.
             self._depots.setdefault(None, Depot(self, self._settings, self._carrier))

@@ -6,6 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from datlake_sdk._lazy import loading
 from datlake_sdk.errors import InvalidRequest
 from datlake_sdk.wire import codec
 
@@ -35,7 +36,8 @@ class EmbeddedTransport:
 
     def call(self, op: Op[A], options: CallOptions) -> A:
         """What `op` answers; a write is on the disk when this returns."""
-        from datlake_server.caller import Caller
+        with loading():
+            from datlake_server.caller import Caller
 
         try:
             caller = Caller(key=op.key, request_id=options.request_id)
@@ -97,7 +99,8 @@ class EmbeddedTransport:
 
     def _open(self) -> Lake:
         if self._lake is None:
-            from datlake_server.lake import Lake
+            with loading():
+                from datlake_server.lake import Lake
 
             with self._turn():
                 if self._lake is None:

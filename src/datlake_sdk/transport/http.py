@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from msgspec import Struct
 
 from datlake_sdk import __version__
+from datlake_sdk._lazy import loading
 from datlake_sdk.errors import ConfigError, DatlakeError, TransientNetworkError
 from datlake_sdk.transport.address import ServerAddress, proxy_for
 from datlake_sdk.transport.answers import ANSWER_LIMIT_BYTES, Received, refuse, value_from
@@ -338,7 +339,8 @@ class _ResponseReader:
 def _load() -> None:
     from importlib import import_module
 
-    import_module("urllib3")
+    with loading():
+        import_module("urllib3")
 
 
 def _new_pool(address: ServerAddress) -> tuple[urllib3.HTTPConnectionPool, str]:
