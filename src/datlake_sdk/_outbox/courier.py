@@ -215,7 +215,8 @@ class Courier:
 
     def attempt(self, parcel: Parcel, timeout_s: float) -> Outcome:
         if not self._breaker.allows():
-            return Outcome(Verdict.AGAIN, self.last_error or _away())
+            known = self.last_error  # one that says nothing of the lake's absence was another operation's
+            return Outcome(Verdict.AGAIN, known if known is not None and means_away(known) else _away())
         outcome = self._delivery.deliver(parcel, timeout_s)
         if outcome.error is not None and means_away(outcome.error):
             self._breaker.failed(retry_after_s=outcome.error.retry_after_s)
@@ -233,36 +234,36 @@ class Courier:
                 self._at_most = max(len(parcel.frames) // 2, 1)
                 return True
             self._bury(parcel, outcome)
-        elif not self._is_at_fault(segment, parcel, outcome):
+        elif self._failures_at(segment, parcel, outcome) < PARK_AFTER:
             return self._failed(outcome)
         else:
             segment.parked.extend(parcel.frames)
         self._queue.delivered(segment, parcel.end)
         if outcome.verdict is not Verdict.AGAIN:
+            self._tries.pop((id(segment), parcel.frames[0].start), None)
             self._answered(parcel, outcome)
         self.step()
         return True
 
-    def _is_at_fault(self, segment: Segment, parcel: Parcel, outcome: Outcome) -> bool:
-        """True where the lake answers, and fails at this parcel again and again."""
+    def _failures_at(self, segment: Segment, parcel: Parcel, outcome: Outcome) -> int:
+        """How often the lake has answered and failed at this parcel; 0 where it fails for another reason now."""
         if outcome.verdict is not Verdict.AGAIN or outcome.error is None or outcome.error.status != 500:
-            return False
+            return 0
         place = (id(segment), parcel.frames[0].start)
         self._tries[place] = self._tries.get(place, 0) + 1
-        return self._tries[place] >= PARK_AFTER
+        return self._tries[place]
 
     def _retry_parked(self, timeout_s: float) -> bool:
         for segment, frame in self._queue.parked:
             parcel = parcel_from([frame])
             outcome = self.attempt(parcel, timeout_s)
-            place = (id(segment), frame.start)
-            tries = self._tries[place] = self._tries.get(place, 0) + 1
-            if outcome.verdict in {Verdict.AGAIN, Verdict.PAUSED} and tries < BURY_AFTER:
+            failures = self._failures_at(segment, parcel, outcome)
+            if outcome.verdict in {Verdict.AGAIN, Verdict.PAUSED} and failures < BURY_AFTER:
                 return self._failed(outcome)
             if outcome.verdict is not Verdict.ANSWERED:
                 self._bury(parcel, outcome)
             segment.parked.remove(frame)
-            del self._tries[place]
+            self._tries.pop((id(segment), frame.start), None)
             self._answered(parcel, outcome)
             self.step()
             return True
