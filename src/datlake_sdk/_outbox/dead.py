@@ -15,6 +15,8 @@ from datlake_sdk.wire.ids import new_id
 from datlake_sdk.wire.times import utc_now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from datlake_sdk.errors import DatlakeError
 
 DEAD_FILE: Final = "dead.seg"
@@ -48,7 +50,10 @@ class Loss(Struct, frozen=True, kw_only=True):
 
 
 def bury(folder: str, destination: str, frame: Frame, error: DatlakeError) -> None:
-    """The frame is among the dead letters with the answer that it got. Raises `OSError`."""
+    """The frame is among the dead letters with the answer that it got.
+
+    Raises `OSError`, and `ValueError` where the two are too large together or the file is a newer version's.
+    """
     path = os.path.join(folder, DEAD_FILE)
     with suppress(FileNotFoundError):
         if os.stat(path).st_size > DEAD_BYTES:
@@ -63,19 +68,16 @@ def bury(folder: str, destination: str, frame: Frame, error: DatlakeError) -> No
         status=error.status,
         refused_at=_now(),
     )
-    put_back(folder, destination, letter)
-
-
-def put_back(folder: str, destination: str, letter: DeadLetter) -> None:
-    """The letter is the last of the dead ones. Raises `OSError`."""
-    path = os.path.join(folder, DEAD_FILE)
     append_frame(path, header(destination, "dead", 1), DEAD, msgspec.json.encode(letter))
 
 
 def dead_letters(folder: str) -> list[DeadLetter]:
     """The dead letters, the oldest first. Raises `OSError`, and `ValueError` for those of a newer version."""
+    path = os.path.join(folder, DEAD_FILE)
     try:
-        reader = SegmentReader.open(os.path.join(folder, DEAD_FILE))
+        if not os.stat(path).st_size:
+            return []  # made for one that a full disk did not take
+        reader = SegmentReader.open(path)
     except FileNotFoundError:
         return []
     letters: list[DeadLetter] = []
@@ -92,15 +94,42 @@ def dead_letters(folder: str) -> list[DeadLetter]:
     return letters
 
 
-def take_dead_letters(folder: str) -> list[DeadLetter]:
-    """The dead letters, which are no longer there: whoever takes them sends them again or drops them."""
+def clear_dead_letters(
+    folder: str,
+    destination: str,
+    is_meant: Callable[[DeadLetter], bool],
+    settle: Callable[[list[DeadLetter]], None] = lambda _: None,
+) -> int:
+    """How many dead letters were meant and are no longer there, after `settle` had them all.
+
+    Raises `OSError`, and then all of them are there still.
+    """
     path = os.path.join(folder, DEAD_FILE)
     if not os.path.exists(path):
-        return []
+        return 0
     with shared_lock(path):  # nobody adds one between the reading and the removal
         letters = dead_letters(folder)
-        os.unlink(path)
-    return letters
+        meant = [letter for letter in letters if is_meant(letter)]
+        if meant:
+            _replace(path, destination, [letter for letter in letters if letter not in meant], lambda: settle(meant))
+    return len(meant)
+
+
+def _replace(path: str, destination: str, letters: list[DeadLetter], settle: Callable[[], None]) -> None:
+    """The file holds these letters alone, once `settle` has returned."""
+    fresh = f"{path}.{new_id()}.new"
+    try:
+        for letter in letters:
+            append_frame(fresh, header(destination, "dead", 1), DEAD, msgspec.json.encode(letter))
+        settle()
+        if letters:
+            os.replace(fresh, path)
+        else:
+            os.unlink(path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(fresh)
+        raise
 
 
 def note_loss(folder: str, what: str, count: int, why: str, run_id: str | None) -> None:
@@ -114,6 +143,11 @@ def note_loss(folder: str, what: str, count: int, why: str, run_id: str | None) 
                 os.write(file, msgspec.json.encode(loss) + b"\n")
         finally:
             os.close(file)
+
+
+def note_damage(folder: str, count: int) -> None:
+    """That so many bytes of a journal could not be read is noted; never raises."""
+    note_loss(folder, "bytes", count, "they are damaged in a journal", None)
 
 
 def losses(folder: str) -> list[Loss]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -118,25 +118,18 @@ def flush(settings: Settings, carrier: Callable[[], Carrier], within_s: float) -
 
 def retry(settings: Settings, ids: Iterable[str]) -> int:
     """How many dead letters wait again; all of them where no id is given (ids may be beginnings)."""
-    folder, wanted = folder_of(settings), tuple(ids)
-    letters = dead.take_dead_letters(folder)
-    chosen = [letter for letter in letters if _is_meant(letter, wanted)]
-    try:
-        if chosen:
-            _journal(folder, destination_of(settings), chosen)
-    except OSError:
-        _put_back(folder, settings, letters)
-        raise
-    _put_back(folder, settings, [letter for letter in letters if letter not in chosen])
-    return len(chosen)
+    folder, destination, wanted = folder_of(settings), destination_of(settings), tuple(ids)
+
+    def journal(letters: list[DeadLetter]) -> None:
+        _journal(folder, destination, letters)
+
+    return dead.clear_dead_letters(folder, destination, lambda letter: _is_meant(letter, wanted), journal)
 
 
 def drop(settings: Settings, ids: Iterable[str]) -> int:
     """How many dead letters are gone; all of them where no id is given."""
-    folder, wanted = folder_of(settings), tuple(ids)
-    letters = dead.take_dead_letters(folder)
-    _put_back(folder, settings, [letter for letter in letters if not _is_meant(letter, wanted)])
-    return sum(_is_meant(letter, wanted) for letter in letters)
+    wanted = tuple(ids)
+    return dead.clear_dead_letters(folder_of(settings), destination_of(settings), lambda each: _is_meant(each, wanted))
 
 
 def _dead_in(folder: str) -> int:
@@ -182,21 +175,19 @@ def _is_meant(letter: DeadLetter, wanted: tuple[str, ...]) -> bool:
 
 
 def _journal(folder: str, destination: str, letters: list[DeadLetter]) -> None:
-    """The letters wait again, in a segment of a writer that is gone as soon as this returns."""
+    """The letters wait again, in a segment of a writer that is gone as soon as this returns. Raises `OSError`."""
     writer = new_id()
+    path = os.path.join(folder, f"{writer}.1.seg")
     presence = Presence.create(folder, writer)
+    is_kept = False
     try:
-        segment = SegmentWriter.create(os.path.join(folder, f"{writer}.1.seg"), dead.header(destination, writer, 1))
-        try:
+        with closing(SegmentWriter.create(path, dead.header(destination, writer, 1))) as segment:
             for letter in letters:
                 segment.append(letter.kind, bytes(letter.payload))
             segment.sync()
-        finally:
-            segment.close()
+        is_kept = True
     finally:
-        presence.close(remove=False)
-
-
-def _put_back(folder: str, settings: Settings, letters: list[DeadLetter]) -> None:
-    for letter in letters:
-        dead.put_back(folder, destination_of(settings), letter)
+        if not is_kept:  # they are dead letters still
+            with suppress(OSError):
+                os.unlink(path)
+        presence.close(remove=not is_kept)
