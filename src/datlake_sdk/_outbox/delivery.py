@@ -22,6 +22,7 @@ from datlake_sdk.errors import (
 )
 from datlake_sdk.transport.base import CallOptions
 from datlake_sdk.wire.models import EventResults
+from datlake_sdk.wire.operations import ListObjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 
 SPOOL: Final = "spool"
+_PREFIX_CHARS: Final = 2048
 
 
 class Carrier(Protocol):
@@ -113,7 +115,7 @@ class Delivery:
         """The frame is among the dead letters, or, where there is no room for it, counted as lost."""
         try:
             dead.bury(self._folder, self._destination, frame, error)
-        except OSError as trouble:
+        except (OSError, ValueError) as trouble:  # ValueError: with its answer it is larger than any frame
             dead.note_loss(self._folder, "operation", 1, f"refused ({error.message}) and not kept: {trouble}", None)
 
     def _upload(self, what: UploadParcel, options: CallOptions) -> None:
@@ -121,11 +123,19 @@ class Delivery:
         if not os.path.exists(path):
             if what.is_log:
                 return  # given up for want of room, and counted then
+            if self._is_there(what, options):
+                return  # whoever sent it died, or was interrupted, before the journal was gone as well
             message = f"the bytes of {what.object_name!r} are no longer in the outbox; attach the file to a new run"
             raise InvalidRequest(message, code="spool_missing")
         self._carrier().upload(what.namespace, what.bucket, what.object_name, path, options)
         with suppress(OSError):
             os.unlink(path)
+
+    def _is_there(self, what: UploadParcel, options: CallOptions) -> bool:
+        prefix = what.object_name[:_PREFIX_CHARS]
+        asked = ListObjects(namespace=what.namespace, bucket=what.bucket, prefix=prefix, limit=1)
+        found = self._carrier().call(asked, options).items
+        return any((each.object, each.sha256) == (what.object_name, what.sha256) for each in found)
 
     def _bury_refused(self, parcel: Parcel, answer: object) -> int:
         if not isinstance(answer, EventResults):
