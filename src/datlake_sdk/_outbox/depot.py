@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from datlake_sdk._outbox import dead, spool
@@ -46,7 +47,7 @@ class Depot:
         self._timeout_s = settings.timeout_s
         self._limit_bytes = settings.outbox_limit_mb << 20
         self._delivery = Delivery(carrier, self._folder, self._destination, self._learn)
-        self._queue = SegmentQueue(self._new_segment)
+        self._queue = SegmentQueue(self._new_segment, damaged=partial(dead.note_damage, self._folder))
         self.courier = Courier(
             self._queue,
             self._delivery,

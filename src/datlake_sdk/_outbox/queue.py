@@ -23,6 +23,8 @@ READ_FRAMES: Final = 1_000
 FRAME_BYTES: Final = 12  # what a frame is longer than its payload
 # Without a disk this much is kept in memory; what comes then is lost and counted.
 MEMORY_FRAMES: Final = 10_000
+# Files in which a frame is tried before memory takes it: a full or damaged one may be followed by a good one.
+APPEND_TRIES: Final = 2
 # A disk that was full may have room again.
 DISK_AGAIN_S: Final = 5.0
 
@@ -54,7 +56,7 @@ class Segment:
         # Appended to and taken from by any thread without a lock: its length is how many are writing here.
         self.busy: deque[None] = deque()
         self.synced_bytes = 0
-        self.damaged_bytes = 0
+        self.is_damaged = False
         self.is_broken = False
         # Frames that fail by themselves while others pass: tried again later; the file stays till they are answered.
         self.parked: list[Frame] = []
@@ -64,11 +66,20 @@ class SegmentQueue:
     """The segments of one writer, the oldest first; the last takes what is appended."""
 
     def __init__(
-        self, make_file: Callable[[int], SegmentWriter], *, clock: Callable[[], float] = time.monotonic
+        self,
+        make_file: Callable[[int], SegmentWriter],
+        *,
+        damaged: Callable[[int], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`make_file(number)` opens the segment of that number; it raises `OSError` where none can be."""
+        """`make_file(number)` opens the segment of that number; it raises `OSError` where none can be.
+
+        `damaged` is told how many bytes of a segment could not be read, once the others are answered.
+        """
         self._make_file = make_file
+        self._damaged = damaged
         self._clock = clock
+        self.segment_bytes = SEGMENT_BYTES
         self._begin()
 
     def _begin(self) -> None:
@@ -82,11 +93,17 @@ class SegmentQueue:
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def append(self, kind: int, payload: bytes) -> None:
-        """The frame is in the queue, in the kernel's hands where there is a disk. Raises `MemoryFullError`."""
+        """The frame is in the queue, in the kernel's hands where there is a disk.
+
+        Raises `MemoryFullError`, and `ValueError` for a payload that no frame holds.
+        """
+        failures = 0
         while True:
             segment = self._current
-            if segment is None or segment.size_bytes > SEGMENT_BYTES or segment.is_broken:
-                segment = self._roll(segment)
+            if segment is None or segment.size_bytes > self.segment_bytes or segment.is_broken:
+                # Where files can be made but this does not fit into one (a quota, a limit of their size), making more
+                # of them would never end.
+                segment = self._roll(segment, on_disk=failures < APPEND_TRIES)
             segment.busy.append(None)
             try:
                 if segment is not self._current:
@@ -95,6 +112,7 @@ class SegmentQueue:
                 segment.size_bytes += len(payload) + FRAME_BYTES
             except OSError as error:
                 self.trouble, segment.is_broken = error, True
+                failures += 1
             else:
                 return
             finally:
@@ -131,13 +149,13 @@ class SegmentQueue:
     def _is_read(self, segment: Segment) -> bool:
         return segment.position >= segment.size_bytes
 
-    def _roll(self, seen: Segment | None) -> Segment:
+    def _roll(self, seen: Segment | None, *, on_disk: bool = True) -> Segment:
         with self._changing:
             if self._current is not seen and self._current is not None:
                 return self._current
             if seen is not None and seen.in_memory and self._clock() < self._disk_again_at:
                 return seen
-            fresh = self._new_segment()
+            fresh = self._new_segment() if on_disk else self._new_memory()
             if fresh.in_memory and seen is not None and seen.in_memory:
                 return seen
             self._segments.append(fresh)
@@ -150,12 +168,15 @@ class SegmentQueue:
             writer = self._make_file(self._number)
         except OSError as error:
             self.trouble = error
-            self._disk_again_at = self._clock() + DISK_AGAIN_S
-            segment = Segment(_Memory(), in_memory=True)
-            segment.size_bytes = SEGMENT_BYTES + 1  # asks for a disk again at every append, at most every few seconds
-            return segment
+            return self._new_memory()
         segment = Segment(_File(writer), in_memory=False)
         segment.size_bytes = writer.size_bytes
+        return segment
+
+    def _new_memory(self) -> Segment:
+        self._disk_again_at = self._clock() + DISK_AGAIN_S
+        segment = Segment(_Memory(), in_memory=True)
+        segment.size_bytes = self.segment_bytes + 1  # asks for a disk at every append, at most every few seconds
         return segment
 
     def _rewrite(self, broken: Segment, error: OSError) -> bool:
@@ -184,7 +205,7 @@ class SegmentQueue:
         for segment in list(self._segments):
             is_sealed = (segment is not self._current or segment.is_broken) and not segment.busy
             batch = segment.body.read(segment.position, is_sealed=is_sealed, at_most=at_most)
-            segment.damaged_bytes += batch.damaged
+            segment.is_damaged |= batch.damaged > 0
             if batch.frames:
                 return segment, batch
             segment.position = max(segment.position, batch.next)
@@ -218,8 +239,8 @@ class SegmentQueue:
         """True where all was delivered, and no file is left; what was not stays for the next process."""
         with self._changing:
             self._current = None
-        while self.next(1) is None and self._segments and not self._segments[0].busy:
-            self._drop(self._segments[0])
+        with suppress(OSError, ValueError):  # a file that cannot be read now is the next process's, like all the rest
+            self.next(1)
         is_done = not self._segments
         for segment in self._segments:
             segment.body.close()
@@ -232,9 +253,20 @@ class SegmentQueue:
         self._begin()
 
     def _drop(self, segment: Segment) -> None:
+        if segment.is_damaged:
+            self._damaged(_damage_in(segment.body))
         with self._changing, suppress(ValueError):
             self._segments.remove(segment)
         segment.body.remove()
+
+
+def _damage_in(body: _Body) -> int:
+    """How many bytes of a whole segment are no frame that checks out."""
+    at, is_end, damaged = 0, False, 0
+    while not is_end:
+        batch = body.read(at, is_sealed=True, at_most=READ_FRAMES)
+        at, is_end, damaged = batch.next, batch.is_end, damaged + batch.damaged
+    return damaged
 
 
 class _File:
