@@ -39,6 +39,7 @@ __all__ = [
     "SegmentWriter",
     "append_frame",
     "shared_lock",
+    "sync_folder",
 ]
 
 OPERATION: Final = 1
@@ -137,7 +138,7 @@ class SegmentWriter:
         try:
             _fdatasync(self._descriptor)
             if not self._is_folder_synced:
-                _sync_folder(self.path)
+                sync_folder(os.path.dirname(self.path))
                 self._is_folder_synced = True
         except OSError:
             self._require_open()
@@ -247,7 +248,7 @@ def append_frame(path: str, header: Header, kind: int, payload: bytes, *, patien
             os.ftruncate(descriptor, size)
             raise
         if size == 0:
-            _sync_folder(path)
+            sync_folder(os.path.dirname(path))
 
 
 @contextmanager
@@ -281,8 +282,9 @@ def _write_whole(descriptor: int, data: bytes, path: str) -> None:
         raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes were taken", path)
 
 
-def _sync_folder(path: str) -> None:
-    descriptor = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync_folder(folder: str) -> None:
+    """The names in the folder are on the disk. Raises `OSError`."""
+    descriptor = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

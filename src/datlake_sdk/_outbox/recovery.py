@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from datlake_sdk._outbox import dead
+from datlake_sdk._outbox import dead, spool
 from datlake_sdk._outbox.claims import claim_writer
 from datlake_sdk._outbox.delivery import Outcome, Verdict
 from datlake_sdk._outbox.frames import NewerFormatError
-from datlake_sdk._outbox.journal import Frame, SegmentReader
+from datlake_sdk._outbox.journal import UPLOAD, Frame, SegmentReader
 from datlake_sdk._outbox.parcels import BATCH_EVENTS, Parcel, parcel_from
-from datlake_sdk._outbox.places import SEGMENT_ENDING, writers_in
+from datlake_sdk._outbox.places import SEGMENT_ENDING, others_in, writers_in
 from datlake_sdk.errors import InvalidRequest
 from datlake_sdk.wire.models import RunError
 from datlake_sdk.wire.operations import CompleteRun
@@ -75,6 +75,18 @@ class Adoption:
                 claim.release()
             if self.progress.stopped_by is not None:
                 return
+        self._tidy_spool()
+
+    def _tidy_spool(self) -> None:
+        """Bytes that nothing speaks of any more are gone: their journal was damaged, or their process died too soon."""
+        if others_in(self._folder, self._own) or (self._own and segments_of(self._folder, self._own)):
+            return
+        with suppress(OSError, ValueError):  # ValueError: dead letters of a newer version may speak of them
+            if names := spool.forgotten(self._folder):
+                meant = {bytes(letter.payload) for letter in dead.dead_letters(self._folder) if letter.kind == UPLOAD}
+                for name in names:
+                    if not any(name.encode() in payload for payload in meant):
+                        spool.remove(self._folder, name)
 
     def _adopt(self, claim: Claim, writer: str) -> Iterator[None]:
         skipped = self._skipped
@@ -127,7 +139,7 @@ class Adoption:
             at, is_end = batch.next, batch.is_end
         if damaged:
             self.progress.damaged_bytes += damaged
-            dead.note_loss(self._folder, "bytes", damaged, "they are damaged in a journal", None)
+            dead.note_damage(self._folder, damaged)
 
     def _parcel(self, frames: list[Frame]) -> Parcel | None:
         try:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from hashlib import sha256
 from typing import Final
 
 from datlake_sdk._outbox.delivery import SPOOL
+from datlake_sdk._outbox.journal import sync_folder
+from datlake_sdk._outbox.places import make_private
 from datlake_sdk.wire.ids import new_id
 
 LOG_ENDING: Final = ".log"
+# Between a file's arrival and the journal's word of it lie moments.
+FORGOTTEN_AFTER_S: Final = 3600.0
 _CHUNK_BYTES: Final = 1 << 20
 
 
@@ -24,7 +29,7 @@ def spooled(folder: str, path: str, room_bytes: int, *, is_log: bool) -> tuple[s
     The same content again takes no room: it is another name of the same bytes.
     """
     place = os.path.join(folder, SPOOL)
-    os.makedirs(place, mode=0o700, exist_ok=True)
+    make_private(place)
     part = os.path.join(place, f"{new_id()}.part")
     try:
         size_bytes, digest = _copied(path, part, room_bytes)
@@ -34,6 +39,7 @@ def spooled(folder: str, path: str, room_bytes: int, *, is_log: bool) -> tuple[s
             os.unlink(part)
         else:
             os.replace(part, os.path.join(place, name))
+        sync_folder(place)  # else the journal might outlive, after a power cut, what it speaks of
     except BaseException:
         with suppress(OSError):
             os.unlink(part)
@@ -60,6 +66,20 @@ def shed_logs(folder: str, needed_bytes: int) -> list[str]:
             needed_bytes -= size_bytes
             shed.append(log.name)
     return shed
+
+
+def forgotten(folder: str, older_than_s: float = FORGOTTEN_AFTER_S) -> list[str]:
+    """The names of files that have waited so long that whoever put them there has written of them, or died before."""
+    long_ago, names = time.time() - older_than_s, list[str]()
+    with suppress(OSError), os.scandir(os.path.join(folder, SPOOL)) as found:
+        names = [each.name for each in found if each.stat(follow_symlinks=False).st_mtime < long_ago]
+    return names
+
+
+def remove(folder: str, name: str) -> None:
+    """The file is gone."""
+    with suppress(OSError):
+        os.unlink(os.path.join(folder, SPOOL, name))
 
 
 def used_bytes(folder: str) -> int:
@@ -101,6 +121,7 @@ def _write_all(file: int, chunk: bytes) -> None:
 def _linked(twin: str, name: str) -> bool:
     try:
         os.link(twin, name)
+        os.utime(name)
     except OSError:  # a file system without links, or the twin is gone
         return False
     return True
