@@ -106,7 +106,8 @@ def header_of(descriptor: int, path: str) -> Header:
             return _header_from(frame.payload, path)
         position = frame.end if frame is not None else scan.magic_from(position + 1)
     line = b"".join(_pieces(descriptor, 0, len(FIRST_LINE)))
-    if line.startswith(_LINE_START) and line != FIRST_LINE:
+    # One that a power cut left a part of is not newer.
+    if line.startswith(_LINE_START) and not FIRST_LINE.startswith(line):
         raise NewerFormatError(path)
     raise ValueError(f"{path} is no journal segment, or its header is lost")
 
