@@ -49,8 +49,13 @@ def keep(
     ordered = [kept[name] for name in sorted(kept, key=_order)]
     report.FOLDER.mkdir(exist_ok=True)
     FILE.write_bytes(msgspec.json.format(msgspec.json.encode(ordered)) + b"\n")
-    PAGE.write_text(_page(ordered), encoding="utf-8")
+    write_page()
     print(report.text_of(result, time.monotonic() - BEGAN_S))
+
+
+def write_page() -> None:
+    """The page is the one of the kept figures."""
+    PAGE.write_text(_page(_kept()), encoding="utf-8")
 
 
 def none_of(what: str, count: int) -> Claim:
@@ -86,8 +91,22 @@ def _page(kept: list[report.Kept]) -> str:
         "",
     ]
     for one in kept:
-        lines += report._section(one)
+        lines += _section(one)
     return "\n".join(lines)
+
+
+def _section(kept: report.Kept) -> list[str]:
+    result = kept.result
+    lines = [f"### {result.name}: {result.title}", "", "| | measured | target | |", "|---|---|---|---|"]
+    for claim in result.claims:
+        measured, target = f"{claim.measured:.3g} {claim.unit}".strip(), f"{claim.target:g} {claim.unit}".strip()
+        lines.append(f"| {claim.what} | {measured} | ≤ {target} | **{claim.verdict}** |")
+    if result.figures:
+        lines += ["", "| figure | median (min-max) |", "|---|---|"]
+        lines += [f"| {one.what} | {one} |" for one in result.figures]
+    lines += ["", *(f"{note}.\n" for note in result.notes)]
+    versions = ", ".join(f"{name} {number}" for name, number in result.versions.items())
+    return [*lines, f"{kept.measured_on}; {kept.machine}; {versions}.", ""]
 
 
 def _own_version() -> str:
