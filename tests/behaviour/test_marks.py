@@ -22,6 +22,10 @@ TELLINGS = [
 ]
 
 
+# Only a read that names what it got can say how.
+SNAPSHOT = "01a20668-0000-7000-8000-000000000001"
+
+
 def marks(data: RunData) -> dict[str, object]:
     """The marks that are set."""
     return {
@@ -33,7 +37,7 @@ def marks(data: RunData) -> dict[str, object]:
 def test_an_input_shows_how_it_was_read(client: DatlakeClient, told: dict[str, object]) -> None:
     """Who looks at a strange result sees that the job worked on yesterday's data."""
     run_id = new_id()
-    item = DataRef(table_name="t", **told)  # type: ignore[arg-type]
+    item = DataRef(table_name="t", snapshot_id=SNAPSHOT, **told)  # type: ignore[arg-type]
     run = client.add_inputs("j", run_id, [item])
     assert [marks(data) for data in run.inputs] == [told]
     assert client.get_run(run_id).inputs == run.inputs
@@ -45,13 +49,14 @@ def test_of_several_tellings_the_freshest_is_shown(client: DatlakeClient, better
     for order in permutations((better, worse)):
         run_id = new_id()
         for number in (*order, *order):
-            client.add_inputs("j", run_id, [DataRef(table_name="t", **TELLINGS[number])])  # type: ignore[arg-type]
+            item = DataRef(table_name="t", snapshot_id=SNAPSHOT, **TELLINGS[number])  # type: ignore[arg-type]
+            client.add_inputs("j", run_id, [item])
         assert [marks(data) for data in client.get_run(run_id).inputs] == [TELLINGS[better]]
         assert len(client.lineage(kind="run", run_id=run_id).edges) == 1
 
 
 def test_an_input_that_a_snapshot_names_keeps_its_marks(client: DatlakeClient) -> None:
-    stale = DataRef(table_name="t", stale=True, age_s=7.0)
+    stale = DataRef(table_name="t", snapshot_id=SNAPSHOT, stale=True, age_s=7.0)
     run_id = new_id()
     client.register_snapshot("out", "s3://b/1", "csv", job_name="j", run_id=run_id, inputs=[stale])
     run = client.get_run(run_id)
