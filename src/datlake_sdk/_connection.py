@@ -139,9 +139,11 @@ class Connection:
 
 def outbox_of(client: Connection) -> Outbox:
     """Where the runs of `client` keep what cannot be delivered yet; makes nothing before it is used."""
-    return client._outbox()  # noqa: SLF001 -- for our own modules: no promise to users
+    # For our own modules: no promise to users.
+    return client._outbox()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def transport_of(client: Connection) -> Transport:
     """The road of `client` to its lake; opens nothing yet."""
-    return client._transport()  # noqa: SLF001 -- for our own modules: no promise to users
+    # As above.
+    return client._transport()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

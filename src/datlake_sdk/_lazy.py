@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from _thread import RLock
 
-_LOADING = RLock()
+_loading = RLock()
 # Loading takes milliseconds; a fork is not held up for ever by a disk that hangs.
 _FORK_WAIT_S = 5.0
 
@@ -33,25 +33,25 @@ class LazyModule:
 
 def loading() -> RLock:
     """What to hold while modules are loaded: one thread loads at a time, and no fork happens meanwhile."""
-    return _LOADING
+    return _loading
 
 
 _waited: list[bool] = []
 
 
 def _before_fork() -> None:
-    _waited.append(_LOADING.acquire(timeout=_FORK_WAIT_S))
+    _waited.append(_loading.acquire(timeout=_FORK_WAIT_S))
 
 
 def _after_fork_in_parent() -> None:
     if _waited and _waited.pop():
-        _LOADING.release()
+        _loading.release()
 
 
 def _after_fork_in_child() -> None:
-    global _LOADING  # noqa: PLW0603 -- the parent's may belong to a thread that is not here
+    global _loading  # noqa: PLW0603 -- the parent's may belong to a thread that is not here
     _waited.clear()
-    _LOADING = RLock()
+    _loading = RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -55,7 +55,8 @@ def arrived(ticket: Ticket) -> JobContext:
     from datlake_sdk.job import JobContext
 
     job = JobContext(_client(ticket), ticket.job_name, run_id=ticket.run_id, namespace=ticket.namespace)
-    job._run.attach()  # noqa: SLF001 -- its own other half
+    # Its own other half.
+    job._run.attach()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return job
 
 

@@ -32,9 +32,7 @@ def closed_port() -> Iterator[int]:
         yield held.getsockname()[1]
 
 
-def test_a_job_goes_on_without_its_backend_and_says_so_once(
-    closed_port: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_job_goes_on_without_its_backend_and_says_so_once(closed_port: int, caplog: pytest.LogCaptureFixture) -> None:
     client = DatlakeClient(f"http://127.0.0.1:{closed_port}")
     with caplog.at_level(logging.INFO, "datlake"), JobContext(client, "j", ship_logs=True) as job:
         job.add_input("s3://b/x")

@@ -146,8 +146,8 @@ def _tell_rest(left: Standing, unread: Sequence[str], error: DatlakeError | None
 
 
 def _as_json(each: Standing) -> dict[str, object]:
-    found = msgspec.to_builtins(each)
-    return dict(found) | {
+    found: dict[str, object] = msgspec.to_builtins(each)
+    return found | {
         "oldest_at": None if each.oldest_at is None else _moment(each.oldest_at).isoformat(),
         "open_until": None if each.open_until is None else _moment(each.open_until).isoformat(),
     }
