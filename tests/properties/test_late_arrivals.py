@@ -89,6 +89,31 @@ def test_an_input_by_name_is_the_newest_of_its_moment_whenever_that_one_arrives(
         assert [node.run_id for node in fed.nodes if node.kind == "run"] == [RUN]
 
 
+def test_of_two_snapshots_of_one_moment_the_greater_id_is_read_as_it_is_the_latest(tell: Tell) -> None:
+    """Clocks are coarse; what readers get and what is recorded as read must be the same."""
+    for lake in tell(made("t", FIRST, 1), made("t", SECOND, 1), reads(1, DataRef(table_name="t"))):
+        assert lake.dispatch(LatestSnapshot(table_name="t")).snapshot_id == SECOND
+        assert [data.snapshot_id for data in run_of(lake).inputs] == [SECOND]
+
+
+def test_what_was_read_by_name_and_by_version_keeps_the_moment_of_each(tell: Tell) -> None:
+    """Once the name means another version, the version was read when that was told, and not before."""
+    by_version = DataRef(table_name="t", snapshot_id=FIRST)
+    for lake in tell(
+        made("t", FIRST, 1), made("t", SECOND, 2), reads(3, DataRef(table_name="t")), reads(5, by_version)
+    ):
+        assert [data.snapshot_id for data in run_of(lake).inputs] == [SECOND, FIRST]
+        before = lake.dispatch(Lineage(snapshot_id=FIRST, kind="snapshot", as_of=at(4)))
+        assert not before.edges
+
+
+def test_a_snapshot_that_was_known_in_two_ways_was_read_in_the_fresher(tell: Tell) -> None:
+    """A name does not say how its snapshot was known, and takes nothing of it back."""
+    old, fresher = (DataRef(table_name="t", snapshot_id=FIRST, stale=True, age_s=age_s) for age_s in (3.0, 1.5))
+    for lake in tell(made("t", FIRST, 1), reads(2, old), reads(3, fresher), reads(4, DataRef(table_name="t"))):
+        assert [(data.stale, data.age_s) for data in run_of(lake).inputs] == [(True, 1.5)]
+
+
 def test_a_uri_becomes_the_snapshot_that_had_it_and_leaves_no_table_behind(tell: Tell) -> None:
     """As long as nothing is known of a file it is a node of its own; afterwards it never was."""
     for lake in tell(
@@ -130,6 +155,14 @@ def test_what_an_older_client_lists_is_what_the_run_registered(tell: Tell) -> No
         assert (version.snapshot_id, version.version) == (FIRST, 1)
         assert [data.snapshot_id for data in run_of(lake).outputs] == [FIRST]
         assert [space.table_count for space in lake.dispatch(ListNamespaces()).items] == [1]
+
+
+def test_of_two_ends_that_list_the_same_output_the_earlier_says_what_it_is(tell: Tell) -> None:
+    """At the same moment the lesser content does: any rule will do, as long as it asks for no order."""
+    said = [{"name": "daily", "uri": "s3://b/1", "format": name} for name in ("parquet", "csv", "arrow")]
+    for lake in tell(ended(5, outputs=said[:1]), ended(5, outputs=said[1:2]), ended(6, outputs=said[2:])):
+        [version] = lake.dispatch(ListSnapshots(table_name="daily")).items
+        assert (version.format, version.created_at) == ("csv", at(5))
 
 
 def test_a_snapshot_that_is_told_twice_was_created_when_it_was_first(tell: Tell) -> None:

@@ -122,23 +122,20 @@ def _put(tx: Tx, run: RunRow, telling: Telling, items: Sequence[Told]) -> Change
     for item in items:
         row = _data(item, telling)
         rows[item.place] = _joined(rows[item.place], row) if item.place in rows else row
-    new = [
-        row for row in rows.values() if tx.do("lineage.add_data", run_id=run.run_id, role=telling.role, **asdict(row))
-    ]
-    if len(new) == len(rows):
-        return Change(new)
-    others = [_merge(tx, run, telling.role, row) for row in rows.values() if row not in new]
-    return Change(new, is_other=any(others))
+    key: dict[str, Value] = {"run_id": run.run_id, "role": telling.role}
+    new = {place: row for place, row in rows.items() if tx.do("lineage.add_data", **key, **asdict(row))}
+    others = [_merge(tx, run, telling.role, row) for place, row in rows.items() if place not in new]
+    return Change(list(new.values()), is_other=any(others))
 
 
 def _merge(tx: Tx, run: RunRow, role: Role, row: Data) -> bool:
-    """Joins what was told with what stands there; true where that changes what is paired, and since when."""
+    """Joins what was told with what stands there; true where that changes since when it is paired."""
     key: dict[str, Value] = {"run_id": run.run_id, "role": role}
     known = tx.one(Data, "lineage.get_data", table_id=row.table_id, snapshot_id=row.snapshot_id, **key)
     if known is None or (joined := _joined(known, row)) == known:
         return False
     tx.do("lineage.put_data", **key, **asdict(joined))
-    return (joined.at, joined.stated) != (known.at, known.stated)
+    return joined.at != known.at
 
 
 def _joined(one: Data, other: Data) -> Data:

@@ -67,9 +67,10 @@ WHERE s.uri = :uri AND (s.table_id = :named OR t.namespace = :namespace) AND s.c
 ORDER BY s.created_at DESC, s.snapshot_id DESC LIMIT 1;
 
 -- name: snapshots.own_of_uri
+-- By the run: a URI that is written again and again has many snapshots. The sums keep its index by time out of it.
 SELECT s.table_id, s.snapshot_id FROM snapshots s JOIN tables t ON t.table_id = s.table_id
-WHERE s.run_id = :run_id AND s.uri = :uri AND (s.table_id = :named OR t.namespace = :namespace) AND s.created_at <= :as_of
-ORDER BY s.created_at DESC, s.snapshot_id DESC LIMIT 1;
+WHERE s.run_id = :run_id AND s.uri = :uri AND (s.table_id = :named OR t.namespace = :namespace) AND s.created_at + 0 <= :as_of
+ORDER BY s.created_at + 0 DESC, s.snapshot_id DESC LIMIT 1;
 
 -- name: snapshots.same
 SELECT snapshot_id FROM snapshots
