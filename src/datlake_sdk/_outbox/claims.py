@@ -29,10 +29,7 @@ _READ_BYTES: Final = 16 << 20
 
 
 class Abandoned(Struct, frozen=True, kw_only=True):
-    """What a process that is gone told: who it was, the runs it had open, and the signal that killed it, if one did.
-
-    `stacks` says where its threads stood at that moment.
-    """
+    """What a process that is gone told: who it was, the runs it had open, and the signal that killed it, if one did."""
 
     path: str
     writer: str
@@ -41,7 +38,6 @@ class Abandoned(Struct, frozen=True, kw_only=True):
     is_closed: bool = False
     died_by: str | None = None
     died_at: datetime | None = None
-    stacks: str = ""
 
 
 class Claim:
@@ -142,7 +138,6 @@ def _told(path: str, lines: list[Line]) -> Abandoned:
         is_closed=any(line.is_closed for line in lines),
         died_by=mark.signal if mark else None,
         died_at=mark.at if mark else None,
-        stacks=mark.stacks if mark else "",
     )
 
 

@@ -1,7 +1,11 @@
-"""What death by a signal leaves: a file named after the signal, which `faulthandler` fills below Python.
+"""What death by a signal leaves: a pipe named after the signal, into which `faulthandler` writes below Python.
 
 The process still dies by the signal, at once and with its own status: no Python handler is put in its way (one waited
 7.8 s for a long C call and made 143 of -15). Where anybody else has set a signal up, it stays entirely theirs.
+
+Only the first line is ever written. To go on with the stacks would crash: of processes busy with callbacks, 1 to 8 in
+a hundred died by SIGSEGV instead. So the pipe tells its owner of the line with the very same signal (`F_SETSIG`), which
+finds faulthandler at work, is passed on to the default, and ends the process there. What remains is the pipe's time.
 
 The set-up stays for the life of the process. To undo it would put back what was there before it, and so wipe what a
 library below Python (a JVM, Ray) may have put in its place meanwhile, which nobody can see.
@@ -24,7 +28,9 @@ if TYPE_CHECKING:
     from weakref import ref
 
 SIGNALS: Final = ("SIGTERM", "SIGHUP")
-_STACKS_BYTES: Final = 16 << 10
+# The first process of a container outlives what it sets nothing up for: there is no death to mark.
+_FIRST_PID: Final = 1
+_UNNAMED: Final = ".new"
 
 _watched: dict[str, _Watched] = {}
 # Re-entrant: a user's signal handler may fork in the thread that is setting signals up.
@@ -36,16 +42,15 @@ _LOCK_WAIT_S: Final = 1.0
 
 
 class Mark(Struct, frozen=True):
-    """The signal that ended a process, when, and where its threads stood."""
+    """The signal that ended a process, and when."""
 
     signal: str
     at: datetime
-    stacks: str
 
 
 def watch(stem: str) -> None:
     """Death by a signal fills `stem.SIGNAL` from now on, for each signal that is nobody else's."""
-    if sys.platform == "win32":
+    if sys.platform != "linux" or os.getpid() == _FIRST_PID:  # no other system tells of a line by a chosen signal
         return
     with _lock:
         _mind_forks()
@@ -63,10 +68,7 @@ def leave(stem: str) -> None:
 
 
 def read(stem: str) -> Mark | None:
-    """The mark of a process that is gone; the last, where it outlived one and another killed it.
-
-    The first process of a container outlives every signal that it sets nothing up for.
-    """
+    """The mark of a process that is gone."""
     found = [mark for name in SIGNALS if (mark := _read(name, f"{stem}.{name}"))]
     return max(found, key=lambda mark: mark.at, default=None)
 
@@ -74,8 +76,9 @@ def read(stem: str) -> Mark | None:
 def remove(stem: str) -> None:
     """There are no marks of `stem` any more."""
     for name in SIGNALS:
-        with suppress(OSError):
-            os.unlink(f"{stem}.{name}")
+        for ending in ("", _UNNAMED):
+            with suppress(OSError):
+                os.unlink(f"{stem}.{name}{ending}")
 
 
 class _Sink:
@@ -92,7 +95,7 @@ class _Sink:
 
 
 class _Watched:
-    """One signal of this process: the descriptor that faulthandler writes to, and the file behind it with its names.
+    """One signal of this process: the descriptor that faulthandler writes to, and the pipe behind it with its names.
 
     The descriptor is never closed, only pointed elsewhere: faulthandler would write into whatever got its number next.
     """
@@ -128,28 +131,28 @@ class _Watched:
         self._sink = ref(sink)
 
     def join(self, path: str) -> None:
-        """`path` is one of the names of the file, for another destination of the same process, and the file is empty.
+        """`path` is one of the names of the pipe, for another destination of the same process, and says nothing yet.
 
-        What it holds cannot be true of a process that asks for this: a signal that did not kill it.
+        What it says cannot be true of a process that asks for this: a signal that did not kill it.
         """
         if path not in self._paths and not self._linked(path):
             self.park()
-            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            self._file = _pipe(path, self._number)
             self._file_inode = _inode(self._file)
             self._paths.append(path)
             self.resume()
         elif self._file is not None and _inode(self._file) == self._file_inode:
-            os.ftruncate(self._file, 0)
+            os.utime(self._file, (0, 0))
 
     def leave(self, path: str) -> None:
-        """The file goes by one name less; without a name, nothing is written any more."""
+        """The pipe goes by one name less; without a name, nothing is written any more."""
         if path in self._paths:
             self._paths.remove(path)
             if not self._paths:
                 self.park()
 
     def park(self) -> None:
-        """The signal writes nothing, and there is no file any more."""
+        """The signal writes nothing, and there is no pipe any more."""
         self.pause()
         if self._file is not None and _inode(self._file) == self._file_inode:
             os.close(self._file)
@@ -166,7 +169,7 @@ class _Watched:
                 os.close(nothing)
 
     def resume(self) -> None:
-        """The signal writes to the file, if there is one."""
+        """The signal writes to the pipe, if there is one."""
         if self._file is not None and _inode(self._file) == self._file_inode:
             self._point_to(self._file)
 
@@ -255,18 +258,36 @@ def _masks() -> list[int]:
     return [int(line.split()[1], 16) for line in lines if line.startswith((b"SigIgn:", b"SigCgt:"))]
 
 
+def _pipe(path: str, number: int) -> int:
+    """A pipe under this name, whose time says that nothing was written, and that sends the signal once something is."""
+    unnamed = path + _UNNAMED
+    os.mkfifo(unnamed, 0o600)
+    descriptor = os.open(unnamed, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        os.utime(descriptor, (0, 0))
+        _send_when_written(descriptor, number)
+        os.rename(unnamed, path)
+    except BaseException:
+        os.close(descriptor)
+        os.unlink(unnamed)
+        raise
+    return descriptor
+
+
+def _send_when_written(descriptor: int, number: int) -> None:
+    import fcntl
+
+    fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(descriptor, fcntl.F_SETSIG, number)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+
+
 def _read(name: str, path: str) -> Mark | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        at = os.stat(path).st_mtime_ns // 1000
     except OSError:
         return None
-    try:
-        text = os.read(descriptor, _STACKS_BYTES).decode("utf-8", "replace")
-        return Mark(name, moment(os.fstat(descriptor).st_mtime_ns // 1000), text) if text else None
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
+    return Mark(name, moment(at)) if at else None
 
 
 def _inode(descriptor: int) -> tuple[int, int] | None:

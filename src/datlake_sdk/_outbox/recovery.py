@@ -200,9 +200,7 @@ def ended_by_signal(told: Abandoned) -> Iterator[CompleteRun]:
             run_id=run.run_id,
             success=False,
             aborted=True,
-            error=RunError(
-                type=told.died_by, message=f"the process was ended by {told.died_by}", traceback=told.stacks
-            ),
+            error=RunError(type=told.died_by, message=f"the process was ended by {told.died_by}"),
             metadata={"aborted_because": f"ended by {told.died_by}"},
             ended_at=told.died_at,
         )
