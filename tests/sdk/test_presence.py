@@ -112,7 +112,7 @@ def test_a_process_dies_by_a_signal_as_ever_and_leaves_a_mark_of_it(
 
 
 def test_the_mark_is_one_line_and_no_stack_is_walked_for_it(folder: Path) -> None:
-    """To walk the stack of a busy process is to read what it is just changing: one in a hundred died of that instead."""
+    """To walk the stack of a busy process is to read what it is just changing: one in a hundred died of that."""
     child = Child(folder, "begin(); wait()")
     [pipe] = folder.glob("*.SIGTERM")
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
