@@ -46,3 +46,12 @@ def size(size_bytes: int | None) -> str:
 def version_of(version: int | None) -> str:
     """`v12`; empty for none."""
     return "" if version is None else f"v{version}"
+
+
+def how_read(*, stale: bool, age_s: float | None, deferred: bool) -> str:
+    """How an input was read while the lake was away; empty where the lake answered."""
+    if deferred:
+        return "not delivered yet as it was read"
+    if not stale:
+        return ""
+    return "stale" if age_s is None else f"{duration(age_s)} old as it was read"

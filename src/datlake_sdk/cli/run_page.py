@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from datlake_sdk._amounts import duration, grouped, size, version_of
+from datlake_sdk._amounts import duration, grouped, how_read, size, version_of
 from datlake_sdk.cli.text import ago, columns, facts, shown, utc
 from datlake_sdk.wire.ids import run_url
 
@@ -61,10 +61,15 @@ def _data(title: str, items: list[RunData]) -> Iterator[str]:
         return
     yield ""
     rows = [
-        (item.table_name, version_of(item.version), grouped(item.row_count), size(item.size_bytes), item.uri or "")
+        (item.table_name, _version(item), grouped(item.row_count), size(item.size_bytes), item.uri or "")
         for item in items
     ]
     yield from columns((title.upper(), "VERSION", ">ROWS", ">SIZE", "URI"), rows)
+
+
+def _version(item: RunData) -> str:
+    how = how_read(stale=item.stale, age_s=item.age_s, deferred=item.deferred)
+    return f"{version_of(item.version)} ({how})" if how else version_of(item.version)
 
 
 def _tail(run: Run) -> Iterator[str]:

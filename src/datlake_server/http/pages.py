@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
-from datlake_sdk._amounts import duration, grouped, size
+from datlake_sdk._amounts import duration, grouped, how_read, size
 from datlake_sdk.errors import DatlakeError, NotFound
 from datlake_sdk.wire.http import API_PREFIX, query_string
 from datlake_sdk.wire.ids import DEFAULT_NAMESPACE, quoted
@@ -114,13 +114,19 @@ def _error(error: RunError) -> str:
     )
 
 
+def _version(item: RunData) -> str:
+    shown = f"v{item.version}" if item.version is not None else '<span class="muted">not registered</span>'
+    how = how_read(stale=item.stale, age_s=item.age_s, deferred=item.deferred)
+    return f'{shown} <span class="muted">{how}</span>' if how else shown
+
+
 def _data(items: list[RunData], empty: str) -> str:
     if not items:
         return f'<p class="muted">{empty}</p>'
     lines = [
         (
             escaped(item.table_name or item.uri or ""),
-            f"v{item.version}" if item.version is not None else '<span class="muted">not registered</span>',
+            _version(item),
             grouped(item.row_count),
             f'<span class="mono">{escaped(item.uri or "")}</span>',
         )
