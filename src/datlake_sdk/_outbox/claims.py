@@ -53,6 +53,12 @@ class Claim:
         if descriptor is not None:
             unlock(descriptor)
 
+    def abandon(self) -> None:
+        """In a forked child: its copy is closed, and the claim stays the parent's, for as long as that lives."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
     def remove(self) -> None:
         """The presence and its marks are gone; to be called once nothing else of the writer is left."""
         if self._descriptor is None:

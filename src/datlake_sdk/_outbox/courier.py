@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from datlake_sdk._outbox.delivery import Outcome, Verdict
 from datlake_sdk._outbox.parcels import BATCH_EVENTS, Parcel, parcel_from
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from datlake_sdk._outbox.delivery import Delivery
     from datlake_sdk._outbox.journal import Frame
-    from datlake_sdk._outbox.queue import Segment, SegmentQueue
+    from datlake_sdk._outbox.queue import Ends, Segment, SegmentQueue
     from datlake_sdk.transport.breaker import Breaker
 
 # Events that come together are sent together.
@@ -35,6 +35,8 @@ SYNC_WITHIN_S: Final = 0.15
 READ_FRAMES: Final = 1_000
 # One operation at which the lake fails while it is well: put aside after the first, given up after the second number.
 PARK_AFTER: Final = 2
+# Threads that have had nothing to do for so long end: clients that nobody closes keep none.
+IDLE_S: Final = 5.0
 BURY_AFTER: Final = 8
 
 
@@ -58,7 +60,9 @@ class Courier:
         self._timeout_s = timeout_s
         self._answered = answered
         self._chores = chores
-        self._moved = threading.Condition(threading.Lock())
+        # Reentrant: a signal's handler, or what the collector runs, may log in the midst of what its thread does here.
+        self._moved = threading.Condition(threading.RLock())
+        self._starting = threading.RLock()
         self._wake = threading.Event()
         self._dirty = threading.Event()
         self._sender: threading.Thread | None = None
@@ -67,7 +71,9 @@ class Courier:
         self._hurry = False
         self._steps = 0
         self._failures = 0
-        self._tries: dict[tuple[int, int], int] = {}
+        self._tries: dict[tuple[int, int], _Tries] = {}
+        self._answers = 0
+        self._let_go: Callable[[], None] | None = None
         self._at_most = BATCH_EVENTS
         self._sending = threading.Lock()
         self.last_error: DatlakeError | None = None
@@ -80,19 +86,19 @@ class Courier:
         self.is_idle = False
         if to_sync and not self._dirty.is_set():
             self._dirty.set()
-            if self._syncer is None:
-                self._syncer = self._started(self._keep_synced, "datlake-sync")
         if not self._wake.is_set():
             self._wake.set()
-        if self._sender is None:
-            self._sender = self._started(self._run, "datlake-events")
+        # After the flags are set: a thread that ends for want of work looks at them once more.
+        if self._sender is None or (to_sync and self._syncer is None):
+            self._start()
 
     def flush(self, patience_s: float, chores_s: float = 0.0) -> bool:
         """True once all is answered; false where the lake is away, or nothing moved for `patience_s` seconds.
 
         What other processes left is waited for as well, but no longer than `chores_s` seconds in all.
         """
-        if self._queue.is_empty() and (self.is_idle or not chores_s):
+        due = self._queue.ends()
+        if self._queue.is_delivered(due) and (self.is_idle or not chores_s):
             return True
         if self._breaker.is_open:
             return False
@@ -102,16 +108,17 @@ class Courier:
         try:
             self.notice(to_sync=False)
             if self._sender is None or not self._sender.is_alive():
-                return self._send_here(patience_s)
-            return self._wait(patience_s, chores_s)
+                return self._send_here(due, patience_s)
+            return self._wait(due, patience_s, chores_s)
         finally:
             self._hurry = False
 
-    def _wait(self, patience_s: float, chores_s: float) -> bool:
+    def _wait(self, due: Ends, patience_s: float, chores_s: float) -> bool:
+        # What others log meanwhile is theirs to wait for.
         failures, steps = self._failures, self._steps
         began = since = time.monotonic()
         with self._moved:
-            while not self._queue.is_empty() or (not self.is_idle and time.monotonic() - began < chores_s):
+            while not self._queue.is_delivered(due) or (not self.is_idle and time.monotonic() - began < chores_s):
                 if self._failures != failures:
                     break
                 if self._steps != steps:
@@ -119,16 +126,17 @@ class Courier:
                 if time.monotonic() - since >= patience_s:
                     break
                 self._moved.wait(0.05)
-        return self._queue.is_empty()
+        return self._queue.is_delivered(due)
 
-    def stop(self, patience_s: float) -> bool:
-        """True once nothing is being sent and nothing will be; false where a call is still under way."""
+    def stop(self, patience_s: float, let_go: Callable[[], None]) -> bool:
+        """True once nothing is being sent and nothing will be; else `let_go` is called when the call under way ends."""
+        self._let_go = let_go
         self._closed = True
         self._wake.set()
         self._dirty.set()
         with self._moved:
             self._moved.notify_all()
-        return self._sending.acquire(timeout=patience_s)
+        return self._sending.acquire(timeout=patience_s) and self._take_let_go() is not None
 
     def step(self) -> None:
         """Something moved; whoever waits for progress goes on waiting."""
@@ -136,13 +144,25 @@ class Courier:
             self._steps += 1
             self._moved.notify_all()
 
-    def _send_here(self, patience_s: float) -> bool:
+    def _take_let_go(self) -> Callable[[], None] | None:
+        with self._starting:
+            found, self._let_go = self._let_go, None
+            return found
+
+    def _send_here(self, due: Ends, patience_s: float) -> bool:
         # No thread is to be had, as at the end of the interpreter: what is left is sent from here.
         until = time.monotonic() + patience_s
         while time.monotonic() < until:
             if not self._round(patience_s):
-                return self._queue.is_empty()
-        return False
+                break
+        return self._queue.is_delivered(due)
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._sender is None and not self._closed:
+                self._sender = self._started(self._run, "datlake-events")
+            if self._syncer is None and self._dirty.is_set() and not self._closed:
+                self._syncer = self._started(self._keep_synced, "datlake-sync")
 
     def _started(self, work: Callable[[], None], name: str) -> threading.Thread | None:
         thread = threading.Thread(target=work, name=name, daemon=True)
@@ -159,11 +179,13 @@ class Courier:
             failures = self._failures
             if self._guarded_round():
                 pause_s = FIRST_PAUSE_S
-            elif self._failures == failures:
-                self._await_work()
-            else:
+            elif self._failures != failures:
                 self._rest(self._pause_s(pause_s))
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            elif not self._await_work():
+                return
+        if self._sending.acquire(blocking=False) and (let_go := self._take_let_go()) is not None:
+            let_go()
 
     def _guarded_round(self) -> bool:
         try:
@@ -175,6 +197,8 @@ class Courier:
     def _round(self, timeout_s: float) -> bool:
         """True where something moved. One thread at a time is in here."""
         with self._sending:
+            if self._closed:
+                return False
             self._wake.clear()
             found = self._queue.next(READ_FRAMES)
             if found is not None:
@@ -191,11 +215,17 @@ class Courier:
                 self.is_idle = True
             self._moved.notify_all()
 
-    def _await_work(self) -> None:
-        self._wake.wait()
+    def _await_work(self) -> bool:
+        """True once there is some; false where there was none for long: the next one starts another thread."""
+        if not self._closed and not self._wake.wait(IDLE_S):
+            self._sender = None
+            if not self._wake.is_set():
+                return False
+            self._sender = threading.current_thread()
         with self._moved:
             if not self._hurry and not self._closed:
                 self._moved.wait(GATHER_S)
+        return True
 
     def _send(self, segment: Segment, frames: list[Frame], timeout_s: float) -> bool:
         moved = False
@@ -228,13 +258,16 @@ class Courier:
         """True where the queue may go on with what follows."""
         if outcome.verdict is Verdict.ANSWERED:
             self.last_error = None
-            self._at_most = min(self._at_most * 2, BATCH_EVENTS)
+            self._answers += 1
+            self._at_most = min(self._at_most + max(self._at_most // 4, 1), BATCH_EVENTS)
         elif outcome.verdict is Verdict.REFUSED:
             if len(parcel.frames) > 1:  # one of them is at fault, or together they are too large: in halves it shows
                 self._at_most = max(len(parcel.frames) // 2, 1)
                 return True
             self._bury(parcel, outcome)
-        elif self._failures_at(segment, parcel, outcome) < PARK_AFTER:
+        elif self._failures_at(segment, parcel, outcome).all < PARK_AFTER:
+            if outcome.error is not None and outcome.error.code == "timeout":
+                self._at_most = max(len(parcel.frames) // 2, 1)  # the line may be too slow for so much at once
             return self._failed(outcome)
         else:
             segment.parked.extend(parcel.frames)
@@ -245,19 +278,22 @@ class Courier:
         self.step()
         return True
 
-    def _failures_at(self, segment: Segment, parcel: Parcel, outcome: Outcome) -> int:
+    def _failures_at(self, segment: Segment, parcel: Parcel, outcome: Outcome) -> _Tries:
         """How often the lake has answered and failed at this parcel; 0 where it fails for another reason now."""
         if outcome.verdict is not Verdict.AGAIN or outcome.error is None or outcome.error.status != 500:
-            return 0
+            return _Tries()
         place = (id(segment), parcel.frames[0].start)
-        self._tries[place] = self._tries.get(place, 0) + 1
-        return self._tries[place]
+        before = self._tries.get(place, _Tries())
+        # A lake that fails at everything says nothing of this operation.
+        alone = before.alone + (self._answers > before.answers or not before.all)
+        tries = self._tries[place] = _Tries(before.all + 1, alone, self._answers)
+        return tries
 
     def _retry_parked(self, timeout_s: float) -> bool:
         for segment, frame in self._queue.parked:
             parcel = parcel_from([frame])
             outcome = self.attempt(parcel, timeout_s)
-            failures = self._failures_at(segment, parcel, outcome)
+            failures = self._failures_at(segment, parcel, outcome).alone
             if outcome.verdict in {Verdict.AGAIN, Verdict.PAUSED} and failures < BURY_AFTER:
                 return self._failed(outcome)
             if outcome.verdict is not Verdict.ANSWERED:
@@ -299,11 +335,23 @@ class Courier:
 
     def _keep_synced(self) -> None:
         while not self._closed:
-            self._dirty.wait()
+            if not self._dirty.wait(IDLE_S):
+                self._syncer = None
+                if not self._dirty.is_set():
+                    return
+                self._syncer = threading.current_thread()
             time.sleep(SYNC_WITHIN_S)
             self._dirty.clear()
             if self._queue.unsynced:
                 self._queue.sync()
+
+
+class _Tries(NamedTuple):
+    """How often an operation failed: in all, and while the lake answered others between (`answers`, at the last)."""
+
+    all: int = 0
+    alone: int = 0
+    answers: int = 0
 
 
 def _away() -> TransientNetworkError:

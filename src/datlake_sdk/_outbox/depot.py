@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from datlake_sdk._outbox import dead, spool
+from datlake_sdk._outbox.closed import QueueClosedError
 from datlake_sdk._outbox.courier import Courier
 from datlake_sdk._outbox.delivery import Carrier, Delivery, Outcome, Verdict
 from datlake_sdk._outbox.journal import SegmentWriter
@@ -21,19 +23,25 @@ from datlake_sdk._outbox.queue import MemoryFullError, SegmentQueue
 from datlake_sdk._outbox.recovery import Adoption
 from datlake_sdk._registered import deferred_snapshot
 from datlake_sdk._telling import inform, logger
+from datlake_sdk.errors import InvalidRequest
+from datlake_sdk.wire import codec
 from datlake_sdk.wire.models import Snapshot
 from datlake_sdk.wire.operations import LogEvents, RegisterSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from datlake_sdk._outbox.outbox import Kept, Outbox
+    from datlake_sdk._outbox.presence import Presence
     from datlake_sdk.settings import Settings
     from datlake_sdk.wire.operations import LogEvent, Op
 
 # The room is counted anew after so much: a folder that other processes fill as well is not looked at for every event.
 ROOM_STEP_BYTES: Final = 1 << 20
 STOP_WAIT_S: Final = 0.2
+FULL_FOR_S: Final = 1.0
+# A server takes bodies of 1 MiB, and an embedded lake is held to the same; this is where it is not even tried.
+EVENT_LIMIT_BYTES: Final = 8 << 20
 
 
 class Depot:
@@ -57,13 +65,14 @@ class Depot:
             chores=self._adopt_a_little,
         )
         self._waiting: Counter[str] = Counter()
-        self._counting = threading.Lock()
+        self._counting = threading.RLock()
         self._room_bytes = ROOM_STEP_BYTES
+        self._full_until = 0.0
         self._told: set[str] = set()
         self._adoption: Adoption | None = None
-        self._steps: Iterator[None] | None = None
+        self._steps: Generator[None] | None = None
         self._adoption_due = False
-        self.is_done = False
+        self._presence: Presence | None = None
         self.lost: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
 
@@ -72,9 +81,15 @@ class Depot:
     def keep(self, op: Op[object] | UploadParcel) -> Kept:
         """`op` is on the disk, or in memory where there is none; it is delivered later, by this process or the next."""
         run_id = _run_of(op)
+        if not isinstance(op, UploadParcel):
+            codec.checked(op)  # what no lake would take is refused now, where somebody may mend it
         with self._counting:
             self._waiting[run_id] += 1
-        kept = self._put(op)
+        try:
+            kept = self._put(op)
+        except BaseException:
+            self._forget(run_id)
+            raise
         if kept == "lost":
             self._forget(run_id)
             self._lose("operation", run_id, "no disk took it, and memory has its fill")
@@ -83,7 +98,14 @@ class Depot:
 
     def post(self, event: LogEvent) -> bool:
         """True once the event is in the kernel's hands; it is sent soon, and synced where that takes long."""
-        kind, payload = payload_of(event)
+        try:
+            kind, payload = payload_of(event)
+        except InvalidRequest as error:
+            self._lose("event", event.run_id or "", error.message)
+            return False
+        if len(payload) > EVENT_LIMIT_BYTES:
+            self._lose("event", event.run_id or "", f"an event of {len(payload):,} bytes is larger than any lake takes")
+            return False
         self._room_bytes -= len(payload)
         if self._room_bytes < 0 and not self._has_room():
             self._lose("event", event.run_id or "", f"the outbox is full ({self._limit_bytes >> 20} MiB)")
@@ -135,19 +157,30 @@ class Depot:
 
     # --- its life -----------------------------------------------------------------------------------------------------
 
-    def close(self) -> bool:
-        """True once nothing is under way; what is not delivered is the next process's. Not to be used again."""
-        self._queue.sync()
-        if not self.courier.stop(STOP_WAIT_S):
-            return False  # it waits for a lake: the files are let go with the process
-        self.is_done = self._queue.close()
-        return True
+    def close(self, presence: Presence | None) -> None:
+        """Nothing more is taken; what is not delivered is the next process's, once `presence` is given up.
+
+        Where a call is still under way, that happens when it returns.
+        """
+        self._presence = presence
+        if self._queue.unsynced:
+            self._queue.sync()
+        if self.courier.stop(STOP_WAIT_S, self._let_go):
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._steps is not None:
+            self._steps.close()
+        is_done = self._queue.close()
+        if self._presence is not None:
+            self._presence.close(remove=is_done)
 
     def abandon(self) -> None:
         """In a forked child: its copies of the parent's files are closed, and nothing of the parent's is sent."""
         self._queue.abandon()
-        if self._steps is not None:
-            _INHERITED.append(self._steps)  # closed, it would let go of the claim that the parent goes on with
+        if self._adoption is not None:
+            self._adoption.abandon()
+            _INHERITED.append(self._steps)  # the parent's thread may stand in the midst of it
 
     def sync(self) -> None:
         """All that was accepted is on the disk, where there is one."""
@@ -164,19 +197,28 @@ class Depot:
         return "disk" if self._queue.sync() else "memory"
 
     def _new_segment(self, number: int) -> SegmentWriter:
+        if not self._outbox.has(self):
+            raise QueueClosedError
         writer = self._outbox.present().writer
         path = os.path.join(self._folder, f"{writer}.{number}.seg")
         return SegmentWriter.create(path, dead.header(self._destination, writer, number))
 
     def _has_room(self) -> bool:
+        # A folder may hold thousands of files: a full one is not looked through for every event that it cannot take.
+        if time.monotonic() < self._full_until:
+            return False
         used = spool.used_bytes(self._folder)
         if used > self._limit_bytes:
             for _ in spool.shed_logs(self._folder, used - self._limit_bytes + ROOM_STEP_BYTES):
                 self._lose("log", "", "events needed its room in the outbox")
             used = spool.used_bytes(self._folder)
         if used > self._limit_bytes // 2:
-            self._tell(f"the outbox {self._folder} is more than half full ({used >> 20} MiB)")
+            self._tell(
+                f"the outbox {self._folder} is more than half full ({self._limit_bytes >> 20} MiB are its limit)"
+            )
         self._room_bytes = min(ROOM_STEP_BYTES, self._limit_bytes - used)
+        if self._room_bytes <= 0:
+            self._full_until = time.monotonic() + FULL_FOR_S
         return self._room_bytes > 0
 
     def _lose(self, what: str, run_id: str, why: str) -> None:

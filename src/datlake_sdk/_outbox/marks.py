@@ -94,20 +94,82 @@ class _Sink:
         """Nothing is buffered; faulthandler asks."""
 
 
+class _Pipe:
+    """A pipe that sends this process the signal as soon as anything is written into it; its time says whether it was."""
+
+    def __init__(self, descriptor: int, number: int) -> None:
+        import fcntl
+
+        self.descriptor = descriptor
+        self._inode = _inode(descriptor)
+        fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, number)
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+
+    @classmethod
+    def without_name(cls, number: int) -> _Pipe:
+        """Raises `OSError` where the system has no such pipes."""
+        ends = os.pipe()
+        try:
+            return cls._opened(f"/proc/self/fd/{ends[0]}", number)
+        finally:
+            os.close(ends[0])
+            os.close(ends[1])
+
+    @classmethod
+    def named(cls, path: str, number: int) -> _Pipe:
+        """The pipe is under its name once its time is set back. Raises `OSError` where no pipe can be had there."""
+        unnamed = path + _UNNAMED
+        os.mkfifo(unnamed, 0o600)
+        try:
+            pipe = cls._opened(unnamed, number)
+            pipe.forget()
+            os.rename(unnamed, path)
+        except BaseException:
+            os.unlink(unnamed)
+            raise
+        return pipe
+
+    @classmethod
+    def _opened(cls, path: str, number: int) -> _Pipe:
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        try:
+            return cls(descriptor, number)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the descriptor is still this pipe's."""
+        return _inode(self.descriptor) == self._inode
+
+    def forget(self) -> None:
+        """Nothing was ever written."""
+        if self.is_intact:
+            os.utime(self.descriptor, (0, 0))
+
+    def close(self) -> None:
+        """The descriptor is given back."""
+        if self.is_intact:
+            os.close(self.descriptor)
+
+
 class _Watched:
     """One signal of this process: the descriptor that faulthandler writes to, and the pipe behind it with its names.
 
     The descriptor is never closed, only pointed elsewhere: faulthandler would write into whatever got its number next.
+    Where nothing is to be marked it leads to a pipe without a name, for the stack must not be walked then either.
     """
 
     def __init__(self, number: int) -> None:
         self._number = number
-        self._descriptor = os.open(os.devnull, os.O_WRONLY)
+        self._idle = _Pipe.without_name(number)
+        self._named: _Pipe | None = None
+        self._paths: list[str] = []
+        self._descriptor = os.dup(self._idle.descriptor)
         self._inode = _inode(self._descriptor)
         self._sink: ref[_Sink] | None = None
-        self._paths: list[str] = []
-        self._file: int | None = None
-        self._file_inode: tuple[int, int] | None = None
 
     @property
     def is_registered(self) -> bool:
@@ -137,41 +199,48 @@ class _Watched:
         """
         if path not in self._paths and not self._linked(path):
             self.park()
-            self._file = _pipe(path, self._number)
-            self._file_inode = _inode(self._file)
+            self._named = _Pipe.named(path, self._number)
             self._paths.append(path)
             self.resume()
-        elif self._file is not None and _inode(self._file) == self._file_inode:
-            os.utime(self._file, (0, 0))
+        elif self._named is not None:
+            self._named.forget()
 
     def leave(self, path: str) -> None:
-        """The pipe goes by one name less; without a name, nothing is written any more."""
+        """The pipe goes by one name less; without a name, nothing is marked any more."""
         if path in self._paths:
             self._paths.remove(path)
             if not self._paths:
                 self.park()
 
     def park(self) -> None:
-        """The signal writes nothing, and there is no pipe any more."""
-        self.pause()
-        if self._file is not None and _inode(self._file) == self._file_inode:
-            os.close(self._file)
-        self._file = None
-        self._paths = []
+        """The signal marks nothing."""
+        named, self._named, self._paths = self._named, None, []
+        self.resume()
+        if named is not None:
+            named.close()
+
+    def begin_anew(self) -> None:
+        """In a forked child: its parent's pipes would send its parent the signal."""
+        with suppress(OSError):
+            inherited, self._idle = self._idle, _Pipe.without_name(self._number)
+            inherited.close()
+        self.park()
 
     def pause(self) -> None:
-        """The signal writes nothing for now."""
+        """The signal leads nowhere for now. Whoever forks stands still, so that its stack can be walked."""
         with suppress(OSError):
-            nothing = os.open(os.devnull, os.O_WRONLY)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
             try:
-                self._point_to(nothing)
+                self._point_to(nowhere)
             finally:
-                os.close(nothing)
+                os.close(nowhere)
 
     def resume(self) -> None:
-        """The signal writes to the pipe, if there is one."""
-        if self._file is not None and _inode(self._file) == self._file_inode:
-            self._point_to(self._file)
+        """The signal leads to the pipe with a name, or else to the one without."""
+        for pipe in (self._named, self._idle):
+            if pipe is not None and pipe.is_intact:
+                self._point_to(pipe.descriptor)
+                return
 
     def _linked(self, path: str) -> bool:
         for known in self._paths:
@@ -227,7 +296,7 @@ def _in_the_child() -> None:
     _lock = threading.RLock()
     _forking.clear()
     for watched in _watched.values():
-        watched.park()
+        watched.begin_anew()
 
 
 def _is_free(number: int) -> bool:
@@ -256,30 +325,6 @@ def _masks() -> list[int]:
     finally:
         os.close(descriptor)
     return [int(line.split()[1], 16) for line in lines if line.startswith((b"SigIgn:", b"SigCgt:"))]
-
-
-def _pipe(path: str, number: int) -> int:
-    """A pipe under this name, whose time says that nothing was written, and that sends the signal once something is."""
-    unnamed = path + _UNNAMED
-    os.mkfifo(unnamed, 0o600)
-    descriptor = os.open(unnamed, os.O_RDWR | os.O_NONBLOCK)
-    try:
-        os.utime(descriptor, (0, 0))
-        _send_when_written(descriptor, number)
-        os.rename(unnamed, path)
-    except BaseException:
-        os.close(descriptor)
-        os.unlink(unnamed)
-        raise
-    return descriptor
-
-
-def _send_when_written(descriptor: int, number: int) -> None:
-    import fcntl
-
-    fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(descriptor, fcntl.F_SETSIG, number)
-    fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
 
 
 def _read(name: str, path: str) -> Mark | None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from weakref import WeakSet
 
 from datlake_sdk._lazy import loading
+from datlake_sdk._outbox.closed import QueueClosedError
 from datlake_sdk._outbox.places import destination_of, folder_of, others_in
 from datlake_sdk.errors import DatlakeError
 from datlake_sdk.transport.breaker import Breaker
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from datlake_sdk.settings import Settings
     from datlake_sdk.wire.operations import LogEvent, Op
 
+R = TypeVar("R")
+
 Kept = Literal["disk", "memory", "lost"]
 
 
@@ -43,7 +46,7 @@ class Outbox:
         self.breaker = Breaker(os.path.join(self.folder, "breaker"))
         self._known: LastKnown | None = None
         self._presence: Presence | None = None
-        self._making = threading.Lock()
+        self._making = threading.RLock()
         self._depots: dict[None, Depot] = {}
         _tidy_with_the_process(self)
 
@@ -58,16 +61,19 @@ class Outbox:
         return self._known
 
     def keep(self, what: Op[object] | UploadParcel) -> Kept:
-        """`what` is on the disk, or in memory where there is none; delivered later, by this process or the next."""
-        return self._depot().keep(what)
+        """`what` is on the disk, or in memory where there is none; delivered later, by this process or the next.
+
+        Raises `InvalidRequest` for what no lake would take, and `ValueError` for what no journal holds.
+        """
+        return self._asked(lambda depot: depot.keep(what))
 
     def post(self, event: LogEvent) -> bool:
         """True once the event is in the kernel's hands; it is sent soon, and synced where that takes long."""
-        return self._depot().post(event)
+        return self._asked(lambda depot: depot.post(event))
 
     def keep_file(self, what: UploadParcel, path: str) -> UploadParcel | None:
         """What was kept of the file at `path`, `what` with its size and digest; null where there is no room for it."""
-        return self._depot().keep_file(what, path)
+        return self._asked(lambda depot: depot.keep_file(what, path))
 
     def holds(self, run_id: str) -> bool:
         """True while something of the run waits: what comes next waits behind it, so that order stays."""
@@ -146,18 +152,21 @@ class Outbox:
 
     def close(self) -> None:
         """Nothing more is sent from here; what is not delivered is on the disk. Another use begins anew."""
-        depot = self._depots.pop(None, None)
-        if depot is not None and not depot.close():
-            _STUCK.append((depot, self._presence))
+        with self._making:
+            depot, presence = self._depots.pop(None, None), self._presence
             self._presence = None
-            return
-        presence, self._presence = self._presence, None
-        if presence is not None:
-            presence.close(remove=depot is None or depot.is_done)
+        if depot is not None:
+            depot.close(presence)
+        elif presence is not None:
+            presence.close(remove=True)
+
+    def has(self, depot: Depot) -> bool:
+        """True where `depot` is the one in use: not closed, nor on the way to it."""
+        return self._depots.get(None) is depot
 
     def begin_anew(self) -> None:
         """In a forked child: nothing of the parent's is sent, and its files are closed."""
-        self._making = threading.Lock()
+        self._making = threading.RLock()
         depot, presence = self._depots.pop(None, None), self._presence
         self._presence = None
         if depot is not None:
@@ -171,16 +180,22 @@ class Outbox:
                 from datlake_sdk._outbox.depot import Depot
 
             # One only, also where two threads ask at once.
-            self._depots.setdefault(None, Depot(self, self._settings, self._carrier))
+            return self._depots.setdefault(None, Depot(self, self._settings, self._carrier))
         return self._depots[None]
+
+    def _asked(self, work: Callable[[Depot], R]) -> R:
+        """What `work` gets from the depot; from a new one where it was closed in this very moment."""
+        while True:
+            try:
+                return work(self._depot())
+            except (KeyError, QueueClosedError):
+                continue
 
 
 # --- with the process -------------------------------------------------------------------------------------------------
 
 _OUTBOXES: Final[WeakSet[Outbox]] = WeakSet()
 _registered: Final[list[bool]] = []
-# Closed while a call was under way: their files stay open, and locked, as long as the process lives.
-_STUCK: Final[list[object]] = []
 
 
 def _tidy_with_the_process(outbox: Outbox) -> None:

@@ -110,9 +110,10 @@ def flush(settings: Settings, carrier: Callable[[], Carrier], within_s: float) -
         return outcome
 
     adoption, until = Adoption(folder, None, attempt, delivery), time.monotonic() + within_s
-    for _ in adoption.steps():
-        if time.monotonic() > until:
-            break
+    with closing(adoption.steps()) as steps:
+        for _ in steps:
+            if time.monotonic() > until:
+                break
     return adoption.progress
 
 

@@ -12,6 +12,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
+from datlake_sdk._outbox.closed import QueueClosedError
 from datlake_sdk._outbox.journal import Batch, Frame, SegmentReader, SegmentWriter
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ FRAME_BYTES: Final = 12  # what a frame is longer than its payload
 MEMORY_FRAMES: Final = 10_000
 # Files in which a frame is tried before memory takes it: a full or damaged one may be followed by a good one.
 APPEND_TRIES: Final = 2
+CLOSE_WAIT_S: Final = 0.2
 # A disk that was full may have room again.
 DISK_AGAIN_S: Final = 5.0
 
@@ -62,6 +64,9 @@ class Segment:
         self.parked: list[Frame] = []
 
 
+Ends = list[tuple[Segment, int]]
+
+
 class SegmentQueue:
     """The segments of one writer, the oldest first; the last takes what is appended."""
 
@@ -86,7 +91,9 @@ class SegmentQueue:
         self._segments: list[Segment] = []
         self._current: Segment | None = None
         self._number = 0
-        self._changing = threading.Lock()
+        # Reentrant: a signal's handler may log while its thread makes a segment.
+        self._changing = threading.RLock()
+        self._is_closed = False
         self._disk_again_at = 0.0
         self.trouble: OSError | None = None
 
@@ -95,7 +102,7 @@ class SegmentQueue:
     def append(self, kind: int, payload: bytes) -> None:
         """The frame is in the queue, in the kernel's hands where there is a disk.
 
-        Raises `MemoryFullError`, and `ValueError` for a payload that no frame holds.
+        Raises `MemoryFullError`, `QueueClosedError`, and `ValueError` for a payload that no frame holds.
         """
         failures = 0
         while True:
@@ -151,6 +158,8 @@ class SegmentQueue:
 
     def _roll(self, seen: Segment | None, *, on_disk: bool = True) -> Segment:
         with self._changing:
+            if self._is_closed:
+                raise QueueClosedError
             if self._current is not seen and self._current is not None:
                 return self._current
             if seen is not None and seen.in_memory and self._clock() < self._disk_again_at:
@@ -228,6 +237,15 @@ class SegmentQueue:
         """True where nothing waits."""
         return all(not segment.parked and segment.position >= segment.body.end() for segment in list(self._segments))
 
+    def ends(self) -> Ends:
+        """Where each segment ends now."""
+        return [(segment, segment.body.end()) for segment in list(self._segments)]
+
+    def is_delivered(self, ends: Ends) -> bool:
+        """True once all that stood before `ends` is answered."""
+        segments = list(self._segments)
+        return all(segment not in segments or (not segment.parked and segment.position >= end) for segment, end in ends)
+
     @property
     def waiting_bytes(self) -> int:
         """About how much is not delivered."""
@@ -238,7 +256,10 @@ class SegmentQueue:
     def close(self) -> bool:
         """True where all was delivered, and no file is left; what was not stays for the next process."""
         with self._changing:
-            self._current = None
+            self._current, self._is_closed = None, True
+        until = self._clock() + CLOSE_WAIT_S
+        while any(segment.busy for segment in self._segments) and self._clock() < until:
+            time.sleep(0.001)  # somebody is in the midst of an append
         with suppress(OSError, ValueError):  # a file that cannot be read now is the next process's, like all the rest
             self.next(1)
         is_done = not self._segments
@@ -309,7 +330,7 @@ class _Memory:
 
     def __init__(self) -> None:
         self._frames: deque[Frame] = deque()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._end = 0
 
     def append(self, kind: int, payload: bytes) -> None:

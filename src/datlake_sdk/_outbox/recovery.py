@@ -23,7 +23,7 @@ from datlake_sdk.wire.models import RunError
 from datlake_sdk.wire.operations import CompleteRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from datlake_sdk._outbox.claims import Abandoned, Claim
     from datlake_sdk._outbox.delivery import Delivery
@@ -60,15 +60,25 @@ class Adoption:
         self._delivery = delivery
         self.progress = Progress()
         self._skipped = 0
+        self._claim: Claim | None = None
 
-    def steps(self) -> Iterator[None]:
-        """One step each; ends when all is adopted, or when the lake takes no more (`progress.stopped_by`)."""
+    def abandon(self) -> None:
+        """In a forked child: the adoption is the parent's."""
+        if self._claim is not None:
+            self._claim.abandon()
+
+    def steps(self) -> Generator[None]:
+        """One step each; ends when all is adopted, or when the lake takes no more (`progress.stopped_by`).
+
+        To be closed where it is left before its end: else nobody else can adopt what it was at.
+        """
         for writer in writers_in(self._folder):
             if writer == self._own:
                 continue
             claim = claim_writer(self._folder, writer)
             if claim is None:
                 continue
+            self._claim = claim
             try:
                 yield from self._adopt(claim, writer)
             finally:
