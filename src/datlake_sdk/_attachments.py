@@ -40,8 +40,10 @@ class Attachments:
 
     def add(self, path: str | os.PathLike[str], name: str | None, kind: str | None, *, is_ours: bool = False) -> None:
         """Marks a file for upload, by its own name and ending where none is given."""
+        if self._recorder.is_disabled:
+            return
         try:
-            path = os.fspath(path)
+            path = os.fsdecode(path)
         except TypeError:
             self._recorder.warn(f"{path!r:.80} was not attached: it is no path")
             return
@@ -52,6 +54,8 @@ class Attachments:
 
     def add_bytes(self, name: str, data: bytes, kind: str) -> None:
         """Keeps bytes for upload."""
+        if self._recorder.is_disabled:
+            return
         try:
             self.add(_temporary(data), name, kind, is_ours=True)
         except OSError as error:
@@ -68,6 +72,12 @@ class Attachments:
             self.add(path, name, kind, is_ours=True)
         except Exception as error:  # noqa: BLE001 -- a plotting library may raise anything, and the job comes first
             self._recorder.warn(f"figure {name!r} was not kept: {error}")
+
+    def let_go(self) -> None:
+        """Temporary files are removed; nothing is uploaded any more."""
+        for each in self._items:
+            each.remove_ours()
+        self._items.clear()
 
     def upload(self, bucket: Bucket, log: Attachment | None, patience_s: float, *, reachable: bool) -> list[Artifact]:
         """The artifacts of what could be uploaded or is kept for later, the log first; temporary files are removed."""

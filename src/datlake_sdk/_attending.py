@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from datlake_sdk import _calls as calls
 from datlake_sdk._recorder import EXIT_PATIENCE_S
-from datlake_sdk.errors import DatlakeError
+from datlake_sdk.errors import DatlakeError, InvalidRequest
 from datlake_sdk.transport.retry import chance
 from datlake_sdk.wire.operations import DescribeRun, LogEvent
 from datlake_sdk.wire.times import utc_now
@@ -26,6 +26,8 @@ MARK_AFTER_S: Final = 0.01
 DESCRIBE_AFTER_S: Final = 1.0
 # Ten missed ones, and never less than ten minutes, are what a lake presumes a run lost by.
 HEARTBEAT_S: Final = 30.0
+SHORTEST_S: Final = 0.01
+LONGEST_S: Final = 86_400.0
 # Runs that began together on many hosts need not show life together.
 JITTER: Final = 0.1
 # Who follows a log reads it as it is said; who was killed has said it a second before.
@@ -36,9 +38,12 @@ class Attendant:
     """Attends one run from its start to its end, in the process that started it."""
 
     def __init__(self, run: RunState, interval_s: float | None) -> None:
-        """`interval_s` is the time between signs of life: 0 for none, null for the usual."""
+        """`interval_s` is the time between signs of life: 0 for none, null for the usual.
+
+        Raises `InvalidRequest` for one that is no such time.
+        """
         self._run = run
-        self.interval_s = HEARTBEAT_S if interval_s is None else interval_s
+        self.interval_s = HEARTBEAT_S if interval_s is None else _checked(interval_s)
         self.described = False
         self._ended = threading.Event()
         self._marking = threading.Lock()
@@ -132,3 +137,14 @@ class Attendant:
         with suppress(DatlakeError):  # the completion carries it then
             run.client.call(op, retries=False)
             self.described = True
+
+
+def _checked(interval_s: object) -> float:
+    # More often than this it would be load, not life; less often than once a day nobody could tell.
+    if isinstance(interval_s, int | float) and (interval_s == 0 or SHORTEST_S <= interval_s <= LONGEST_S):
+        return float(interval_s)
+    message = (
+        f"heartbeat_interval_s={interval_s!r:.40} cannot be: it must be 0 (none) or {SHORTEST_S:g} to {LONGEST_S:,.0f} "
+        "seconds"
+    )
+    raise InvalidRequest(message)

@@ -50,7 +50,11 @@ def checked_name(name: object, what: str) -> str:
 
 def fitting(text: object, otherwise: str) -> str:
     """`text` as a label of at most 256 characters, blanks for what cannot stand there; `otherwise` if none is left."""
-    return "".join(char if _is_shown(char) else " " for char in str(text)[:SDK_NAME_LIMIT]).strip() or otherwise
+    try:
+        told = str(text)[:SDK_NAME_LIMIT]
+    except Exception:  # noqa: BLE001 -- a user's __str__ may raise anything, and a label is not worth a job
+        return otherwise
+    return "".join(char if _is_shown(char) else " " for char in told).strip() or otherwise
 
 
 def checked_run_id(run_id: str | None) -> str:

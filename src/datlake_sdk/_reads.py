@@ -91,7 +91,7 @@ class _Reader:
         self._table_name = table_name
         self._outbox = outbox_of(run.client)
         # A lake on this host is as near as what is known of it.
-        self._keeps = is_server(run.client.settings.api_url)
+        self._keeps = is_server(run.client.settings.api_url) and not run.is_disabled
         # It has something to tell only where it could not take a registration.
         self._knows = self._keeps or os.path.isdir(os.path.join(self._outbox.folder, "known"))
         self._defers = run.client.settings.on_unavailable == "defer"

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from datlake_sdk._connection import outbox_of
 from datlake_sdk._telling import logger
-from datlake_sdk.errors import AuthError, ConfigError, DatlakeError, ServerError, TransientNetworkError
+from datlake_sdk.errors import (
+    AuthError,
+    ConfigError,
+    Conflict,
+    DatlakeError,
+    InvalidRequest,
+    ServerError,
+    TransientNetworkError,
+)
 from datlake_sdk.transport.breaker import means_away
 
 if TYPE_CHECKING:
@@ -48,6 +56,11 @@ class Recorder:
         return outbox_of(self._client)
 
     @property
+    def is_disabled(self) -> bool:
+        """True where nothing is to be recorded."""
+        return self._client.settings.disabled
+
+    @property
     def wait_s(self) -> float:
         """How long a call may wait that could also be sent later; the whole timeout where it could not."""
         return self._client.settings.timeout_s if self.raises else DEFERRABLE_WAIT_S
@@ -79,16 +92,23 @@ class Recorder:
             return None
 
     def _offer(self, op: Op[A], wait_s: float | None) -> A | None:
-        if self.is_behind:
-            self.keep(op)
-            return None
         try:
-            return self.send_once(op, wait_s)
-        except (TransientNetworkError, ServerError, AuthError, ConfigError) as error:
-            self.postpone(op, error)
+            if not self.is_behind:
+                return self.send_once(op, wait_s)
+            self.keep(op)
         except DatlakeError as error:
-            self.refused(op, error)
+            self.settle(op, error)
         return None
+
+    def settle(self, op: Op[A], error: DatlakeError) -> None:
+        """Keeps `op` for later, or tells that it was refused, as `error` says; raises where the user asked for that."""
+        try:
+            if may_wait(error):
+                self.postpone(op, error)
+            else:
+                self.refused(op, error)
+        except InvalidRequest as refusal:
+            self.refused(op, refusal)
 
     def send_once(self, op: Op[A], wait_s: float | None = None) -> A:
         """What `op` answers, from one attempt that waits `wait_s`. Raises what the lake or the road to it says.
@@ -118,9 +138,12 @@ class Recorder:
         self.keep(op)
 
     def keep(self, what: Op[A] | UploadParcel) -> None:
-        """Puts `what` into the outbox, behind what waits already."""
+        """Puts `what` into the outbox, behind what waits. Raises `InvalidRequest` for what no lake would take."""
         self.deferred += 1
-        kept = self.outbox.keep(what)
+        try:
+            kept = self.outbox.keep(what)
+        except ValueError as error:
+            raise InvalidRequest(f"{type(what).__name__} cannot be kept: {error}", code="too_large") from error
         if kept == "lost":
             self.warn(f"{type(what).__name__} is not recorded: no disk takes it ({self.outbox.trouble})", is_loss=True)
         elif kept == "memory":
@@ -144,8 +167,11 @@ class Recorder:
         self.away = error.message
 
     def post(self, event: LogEvent) -> None:
-        """Puts an event into the outbox, which sends it at once. Never waits for a lake."""
-        self.outbox.post(event)
+        """Puts an event into the outbox, which sends it at once. Never waits for a lake, never raises."""
+        try:
+            self.outbox.post(event)
+        except Exception as broken:  # noqa: BLE001 -- telling must not fail the job, whatever it was told
+            self.warn(f"an event was not kept: {type(broken).__name__}: {broken}", is_loss=True)
 
     def catch_up(self) -> bool:
         """True once all that waited is answered, and the host does not know the lake to be away."""
@@ -214,3 +240,9 @@ class Recorder:
             self.warn(f"the lake refuses the key, the job goes on and its records wait: {error.message}")
         else:
             self.warn(f"the lake cannot be reached, the job goes on: {error.message}")
+
+
+def may_wait(error: DatlakeError) -> bool:
+    """True for what says nothing against an operation: it may be sent later."""
+    in_flight = isinstance(error, Conflict) and error.code == "operation_in_progress"
+    return in_flight or isinstance(error, (TransientNetworkError, ServerError, AuthError, ConfigError))

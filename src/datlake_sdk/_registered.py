@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict, cast
 import msgspec
 
 if TYPE_CHECKING:
-    from datlake_sdk.wire.models import Snapshot
+    from datlake_sdk.wire.models import Run, Snapshot
     from datlake_sdk.wire.operations import RegisterSnapshot
 
 
@@ -82,3 +82,9 @@ def deferred_snapshot(op: RegisterSnapshot) -> Snapshot:
         metadata=op.metadata,
         column_lineage=op.column_lineage,
     )
+
+
+def version_in(run: Run | None, table_name: str) -> int | None:
+    """The version at which `run` reads the table, where the lake said so."""
+    found = [data.version for data in run.inputs if data.table_name == table_name] if run is not None else []
+    return found[-1] if found else None

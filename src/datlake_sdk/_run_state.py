@@ -19,8 +19,8 @@ from datlake_sdk._connection import transport_of
 from datlake_sdk._current import current_job
 from datlake_sdk._endings import Outcome, error_of, outcome_of
 from datlake_sdk._identity import checked_name, checked_run_id, fitting, parent_from_environment
-from datlake_sdk._recorder import EXIT_PATIENCE_S, Recorder
-from datlake_sdk._registered import RegisteredSnapshot, answered, deferred, deferred_snapshot
+from datlake_sdk._recorder import EXIT_PATIENCE_S, Recorder, may_wait
+from datlake_sdk._registered import RegisteredSnapshot, answered, deferred, deferred_snapshot, version_in
 from datlake_sdk._telling import inform
 from datlake_sdk.environment import EnvironmentProbe
 from datlake_sdk.errors import ConfigError, Conflict, DatlakeError, InvalidRequest, ServerError, TransientNetworkError
@@ -209,7 +209,7 @@ class RunState:
         run = self.recorder.offer(op)
         shown = [ref.table_name or ref.uri or "" for ref in refs if ref.snapshot_id is None]
         if kind is AddInputs:
-            self._inputs.extend((name, _version_in(run, name)) for name in shown)
+            self._inputs.extend((name, version_in(run, name)) for name in shown)
         else:
             self._outputs.extend((name, None, None, None) for name in shown)
 
@@ -230,6 +230,7 @@ class RunState:
         try:
             if op.expected_version is not None or self.recorder.is_answered:
                 snapshot = self.client.call(op)
+                self.recorder.outbox.breaker.succeeded()
             else:
                 snapshot = self.recorder.send_once(op)
         except (TransientNetworkError, ServerError, ConfigError) as error:
@@ -330,6 +331,12 @@ class RunState:
             if self.recorder.raises:
                 raise
             self.recorder.warn(f"the end of the run was not recorded: {type(broken).__name__}: {broken}")
+        except BaseException:
+            # Ctrl-C once more: nothing is waited for any longer, and the end goes to the disk as it is.
+            if not self.recorder.raises and not self.is_disabled:
+                self.recorder.keep(self._bare_end(outcome, ended_at))
+            self.attachments.let_go()
+            raise
 
     def _end_log(self, error: BaseException | None) -> Attachment | None:
         log, self._log = self._log, None
@@ -358,22 +365,14 @@ class RunState:
         artifacts = self.attachments.upload(place, None if grown else log, EXIT_PATIENCE_S, reachable=reachable)
         artifacts = [grown, *artifacts] if grown else artifacts
         environment = {} if self.attendant.described else self.environment(ENVIRONMENT_WAIT_S)
-        op = CompleteRun(
-            namespace=self.namespace,
-            job_name=self.job_name,
-            run_id=self.run_id,
-            success=outcome == "completed",
-            aborted=outcome == "aborted",
+        op = msgspec.structs.replace(
+            self._bare_end(outcome, ended_at),
             error=error,
             metadata={**extra, **recorder.tell_losses()},
             environment=environment,
             artifacts=artifacts,
-            ended_at=ended_at,
         )
-        if recorder.away is None or recorder.raises:
-            self._answer = self._send_end(op)
-        else:
-            recorder.keep(op)
+        self._answer = self._send_end(op)
 
     def _grown_log(self, log: Attachment, place: Bucket) -> Artifact | None:
         """The log as the completion seals it, where it grew in the lake and is whole there; else it is uploaded."""
@@ -387,20 +386,39 @@ class RunState:
         return Artifact(type="log", uri=uri, name=log.name, size_bytes=shipped.size_bytes, sha256=shipped.sha256)
 
     def _send_end(self, op: CompleteRun) -> Run | None:
+        recorder = self.recorder
         try:
-            return self.recorder.send_once(op, EXIT_PATIENCE_S)
-        except Conflict as error:
-            self.recorder.warn(error.message)
+            if recorder.away is None or recorder.raises:
+                return self._asked_to_end(op)
+            recorder.keep(op)
         except InvalidRequest as error:
-            return self._send_bare_end(op, error)
-        except DatlakeError as error:
-            self.recorder.postpone(op, error)
+            # Ended without what a job may have made too large or odd: else it would seem to run for ever.
+            recorder.refused(op, error)
+            bare = msgspec.structs.replace(op, metadata={}, environment={}, artifacts=[], error=None)
+            return recorder.offer(bare)
         return None
 
-    def _send_bare_end(self, op: CompleteRun, refusal: InvalidRequest) -> Run | None:
-        """Ends the run without what a job may have made too large or odd: else it would seem to run for ever."""
-        self.recorder.refused(op, refusal)
-        return self.recorder.offer(msgspec.structs.replace(op, metadata={}, environment={}, artifacts=[], error=None))
+    def _asked_to_end(self, op: CompleteRun) -> Run | None:
+        try:
+            return self.recorder.send_once(op, EXIT_PATIENCE_S)
+        except DatlakeError as error:
+            if may_wait(error):
+                self.recorder.postpone(op, error)
+            elif isinstance(error, Conflict):
+                self.recorder.warn(error.message)
+            else:
+                raise
+        return None
+
+    def _bare_end(self, outcome: Outcome, ended_at: datetime) -> CompleteRun:
+        return CompleteRun(
+            namespace=self.namespace,
+            job_name=self.job_name,
+            run_id=self.run_id,
+            success=outcome == "completed",
+            aborted=outcome == "aborted",
+            ended_at=ended_at,
+        )
 
     def _say_goodbye(self, outcome: Outcome, error: RunError | None, url: str | None) -> None:
         recorded, is_kept = self.recorder.away is None, self.recorder.is_kept
@@ -421,11 +439,6 @@ class RunState:
             not_recorded_because=self.recorder.away,
         )
         say_end(card)
-
-
-def _version_in(run: Run | None, name: str) -> int | None:
-    found = [data.version for data in run.inputs if data.table_name == name] if run is not None else []
-    return found[-1] if found else None
 
 
 def _place(client: DatlakeClient) -> tuple[str | None, str]:

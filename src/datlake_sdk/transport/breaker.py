@@ -200,7 +200,7 @@ class Breaker:
         except OSError:
             return self._change_alone(self._state(), change)
         finally:
-            os.close(file)  # and the lock with it
+            _let_go(file)
         self._own = None
         return before
 
@@ -208,6 +208,16 @@ class Breaker:
         after = change(before)
         self._own = None if after == _CLEAN else after
         return before
+
+
+def _let_go(file: int) -> None:
+    # Closing is not enough: a child forked meanwhile has a copy, which would hold the lock for as long as it lives.
+    if sys.platform != "win32":
+        import fcntl
+
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)
+    os.close(file)
 
 
 def _locked(path: str) -> int:
