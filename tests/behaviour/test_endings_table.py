@@ -205,31 +205,41 @@ def recurse(n): return n and recurse(n - 1)
 def recursing():
     while True: recurse(60)
 
-def die(work, folder):
+def begin(folder):
     presence = Presence.create(folder, new_id())
     presence.began(OpenRun("nightly", "default", "run", ""))
     presence.watch_signals()
+    return presence
+
+def die(work, with_run):
+    if with_run: begin(folder)
     if random.random() < 0.3: threading.Thread(target=sorting, daemon=True).start()
     os.write(ready[1], b"x")
     work()
 
-folder, count = sys.argv[1], int(sys.argv[2])
+def marked():
+    found = [claim(os.path.join(folder, name)) for name in os.listdir(folder) if name.endswith(".presence")]
+    for each in found: each.remove()
+    return [each.told.died_by for each in found]
+
+folder, count = os.path.join(sys.argv[1], "children"), int(sys.argv[2])
+os.mkdir(folder)
+parent = begin(os.path.join(sys.argv[1], "parent"))
+os.register_at_fork(after_in_child=parent.abandon)
 ready, wrong = os.pipe(), []
 for number in range(count):
     child = os.fork()
     if child == 0:
-        die((sorting, looking_up, recursing)[number % 3], folder)
+        die((sorting, looking_up, recursing)[number % 3], with_run=number % 2)
     os.read(ready[0], 1)
     time.sleep(random.uniform(0.0005, 0.003))
     signal = 1 if number % 5 == 0 else 15
     os.kill(child, signal)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    [left] = [name for name in os.listdir(folder) if name.endswith(".presence")]
-    found = claim(os.path.join(folder, left))
-    died_by = found.told.died_by
-    found.remove()
-    if (status, died_by) != (-signal, {15: "SIGTERM", 1: "SIGHUP"}[signal]):
-        wrong.append((status, died_by))
+    found, expected = (status, marked()), (-signal, [{15: "SIGTERM", 1: "SIGHUP"}[signal]] if number % 2 else [])
+    if found != expected: wrong.append(found)
+if any(os.stat(each).st_mtime for each in os.scandir(os.path.join(sys.argv[1], "parent")) if ".SIG" in each.name):
+    wrong.append("parent marked")
 print(count, wrong)
 """
 

@@ -3,9 +3,7 @@
 The process still dies by the signal, at once and with its own status: no Python handler is put in its way (one waited
 7.8 s for a long C call and made 143 of -15). Where anybody else has set a signal up, it stays entirely theirs.
 
-Only the first line is ever written. To go on with the stacks would crash: of processes busy with callbacks, 1 to 8 in
-a hundred died by SIGSEGV instead. So the pipe tells its owner of the line with the very same signal (`F_SETSIG`), which
-finds faulthandler at work, is passed on to the default, and ends the process there. What remains is the pipe's time.
+Only the first line is ever written: pipes.py says why, and how.
 
 The set-up stays for the life of the process. To undo it would put back what was there before it, and so wipe what a
 library below Python (a JVM, Ray) may have put in its place meanwhile, which nobody can see.
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from datlake_sdk._outbox.pipes import UNNAMED, SignalPipe, inode
 from datlake_sdk.wire.times import moment
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 SIGNALS: Final = ("SIGTERM", "SIGHUP")
 # The first process of a container outlives what it sets nothing up for: there is no death to mark.
 _FIRST_PID: Final = 1
-_UNNAMED: Final = ".new"
 
 _watched: dict[str, _Watched] = {}
 # Re-entrant: a user's signal handler may fork in the thread that is setting signals up.
@@ -76,7 +74,7 @@ def read(stem: str) -> Mark | None:
 def remove(stem: str) -> None:
     """There are no marks of `stem` any more."""
     for name in SIGNALS:
-        for ending in ("", _UNNAMED):
+        for ending in ("", UNNAMED):
             with suppress(OSError):
                 os.unlink(f"{stem}.{name}{ending}")
 
@@ -94,67 +92,6 @@ class _Sink:
         """Nothing is buffered; faulthandler asks."""
 
 
-class _Pipe:
-    """A pipe that sends this process the signal as soon as anything is written into it; its time says whether it was."""
-
-    def __init__(self, descriptor: int, number: int) -> None:
-        import fcntl
-
-        self.descriptor = descriptor
-        self._inode = _inode(descriptor)
-        fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(descriptor, fcntl.F_SETSIG, number)
-        fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
-
-    @classmethod
-    def without_name(cls, number: int) -> _Pipe:
-        """Raises `OSError` where the system has no such pipes."""
-        ends = os.pipe()
-        try:
-            return cls._opened(f"/proc/self/fd/{ends[0]}", number)
-        finally:
-            os.close(ends[0])
-            os.close(ends[1])
-
-    @classmethod
-    def named(cls, path: str, number: int) -> _Pipe:
-        """The pipe is under its name once its time is set back. Raises `OSError` where no pipe can be had there."""
-        unnamed = path + _UNNAMED
-        os.mkfifo(unnamed, 0o600)
-        try:
-            pipe = cls._opened(unnamed, number)
-            pipe.forget()
-            os.rename(unnamed, path)
-        except BaseException:
-            os.unlink(unnamed)
-            raise
-        return pipe
-
-    @classmethod
-    def _opened(cls, path: str, number: int) -> _Pipe:
-        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-        try:
-            return cls(descriptor, number)
-        except BaseException:
-            os.close(descriptor)
-            raise
-
-    @property
-    def is_intact(self) -> bool:
-        """Whether the descriptor is still this pipe's."""
-        return _inode(self.descriptor) == self._inode
-
-    def forget(self) -> None:
-        """Nothing was ever written."""
-        if self.is_intact:
-            os.utime(self.descriptor, (0, 0))
-
-    def close(self) -> None:
-        """The descriptor is given back."""
-        if self.is_intact:
-            os.close(self.descriptor)
-
-
 class _Watched:
     """One signal of this process: the descriptor that faulthandler writes to, and the pipe behind it with its names.
 
@@ -164,11 +101,12 @@ class _Watched:
 
     def __init__(self, number: int) -> None:
         self._number = number
-        self._idle = _Pipe.without_name(number)
-        self._named: _Pipe | None = None
+        idle = SignalPipe.without_name(number)
+        self._idle: SignalPipe | None = idle
+        self._named: SignalPipe | None = None
         self._paths: list[str] = []
-        self._descriptor = os.dup(self._idle.descriptor)
-        self._inode = _inode(self._descriptor)
+        self._descriptor = os.dup(idle.descriptor)
+        self._inode = inode(self._descriptor)
         self._sink: ref[_Sink] | None = None
 
     @property
@@ -179,7 +117,7 @@ class _Watched:
     @property
     def is_intact(self) -> bool:
         """Whether the descriptor is still ours: programs that turn into daemons close all they find."""
-        return _inode(self._descriptor) == self._inode
+        return inode(self._descriptor) == self._inode
 
     def arm(self, *, is_free: bool) -> None:
         """The signal writes where we say: for the first time, to another descriptor, or after somebody gave it back."""
@@ -199,7 +137,7 @@ class _Watched:
         """
         if path not in self._paths and not self._linked(path):
             self.park()
-            self._named = _Pipe.named(path, self._number)
+            self._named = SignalPipe.named(path, self._number)
             self._paths.append(path)
             self.resume()
         elif self._named is not None:
@@ -221,9 +159,12 @@ class _Watched:
 
     def begin_anew(self) -> None:
         """In a forked child: its parent's pipes would send its parent the signal."""
-        with suppress(OSError):
-            inherited, self._idle = self._idle, _Pipe.without_name(self._number)
+        self.pause()
+        inherited, self._idle = self._idle, None
+        if inherited is not None:
             inherited.close()
+        with suppress(OSError):
+            self._idle = SignalPipe.without_name(self._number)
         self.park()
 
     def pause(self) -> None:
@@ -253,7 +194,7 @@ class _Watched:
     def _point_to(self, target: int) -> None:
         if self.is_intact:
             os.dup2(target, self._descriptor, inheritable=False)
-            self._inode = _inode(self._descriptor)
+            self._inode = inode(self._descriptor)
 
 
 def _watch(name: str, path: str) -> None:
@@ -333,11 +274,3 @@ def _read(name: str, path: str) -> Mark | None:
     except OSError:
         return None
     return Mark(name, moment(at)) if at else None
-
-
-def _inode(descriptor: int) -> tuple[int, int] | None:
-    try:
-        found = os.fstat(descriptor)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
