@@ -197,9 +197,12 @@ class Depot:
         return "disk" if self._queue.sync() else "memory"
 
     def _new_segment(self, number: int) -> SegmentWriter:
-        if not self._outbox.has(self):
+        presence = self._presence  # a last sync that fails writes anew what it was to sync
+        if presence is None and self._outbox.has(self):
+            presence = self._outbox.present()
+        if presence is None:
             raise QueueClosedError
-        writer = self._outbox.present().writer
+        writer = presence.writer
         path = os.path.join(self._folder, f"{writer}.{number}.seg")
         return SegmentWriter.create(path, dead.header(self._destination, writer, number))
 

@@ -191,11 +191,11 @@ class SegmentQueue:
     def _rewrite(self, broken: Segment, error: OSError) -> bool:
         """True once what a broken segment held is synced elsewhere: a sync that failed once proves nothing later."""
         self.trouble, broken.is_broken = error, True
-        fresh = self._roll(broken)
-        if fresh.in_memory:
-            return False
         try:
-            at, is_end = broken.position, False
+            fresh = self._roll(broken)
+            if fresh.in_memory:
+                return False
+            at, is_end = min([broken.position, *(frame.start for frame in broken.parked)]), False
             while not is_end:
                 batch = broken.body.read(at, is_sealed=True, at_most=READ_FRAMES)
                 for frame in batch.frames:
@@ -203,7 +203,7 @@ class SegmentQueue:
                     fresh.size_bytes += len(frame.payload) + FRAME_BYTES
                 at, is_end = batch.next, batch.is_end
             fresh.body.sync()
-        except (OSError, ValueError):
+        except (OSError, ValueError, QueueClosedError):
             return False
         return True  # both are sent: the lake knows what it has already
 
