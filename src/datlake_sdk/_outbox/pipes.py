@@ -2,7 +2,7 @@
 
 `faulthandler` writes a line when a signal comes, and would then walk the stack. That crashes: of processes busy with
 callbacks, 1 to 8 in a hundred died by SIGSEGV instead of the signal. So the pipe tells its owner of the line by the
-very same signal (`F_SETSIG`), which finds faulthandler at work, is passed on to the default, and ends the process there.
+very same signal (`F_SETSIG`), which finds faulthandler at work, is passed on to the default, and ends the process.
 
 A child that is forked below Python, without a word to Python, shares the pipe: should a signal end the child alone, its
 parent gets it as well. Children of `os.fork` and `multiprocessing` have pipes of their own.
