@@ -73,9 +73,9 @@ class Attachments:
         except Exception as error:  # noqa: BLE001 -- a plotting library may raise anything, and the job comes first
             self._recorder.warn(f"figure {name!r} was not kept: {error}")
 
-    def let_go(self) -> None:
-        """Temporary files are removed; nothing is uploaded any more."""
-        for each in self._items:
+    def let_go(self, log: Attachment | None) -> None:
+        """Temporary files are removed, the log's too; nothing is uploaded any more."""
+        for each in [log, *self._items] if log else self._items:
             each.remove_ours()
         self._items.clear()
 

@@ -318,7 +318,7 @@ class RunState:
         return self._answer
 
     def _finish(self, outcome: Outcome, extra: dict[str, object], url: str | None, error: BaseException | None) -> None:
-        ended_at = utc_now()
+        ended_at, log = utc_now(), None
         try:
             log = self._end_log(error)
             told = None if error is None else error_of(error)
@@ -335,7 +335,7 @@ class RunState:
             # Ctrl-C once more: nothing is waited for any longer, and the end goes to the disk as it is.
             if not self.recorder.raises and not self.is_disabled:
                 self.recorder.keep(self._bare_end(outcome, ended_at))
-            self.attachments.let_go()
+            self.attachments.let_go(log)
             raise
 
     def _end_log(self, error: BaseException | None) -> Attachment | None:
