@@ -86,7 +86,7 @@ def test_a_job_whose_lake_is_away_is_delivered_by_flush_once_and_whole(away: Pla
     [
         ("os.kill(os.getpid(), 9)", -9, "running"),
         ("os._exit(3)", 3, "running"),
-        ("os.kill(os.getpid(), 15)", -15, "aborted"),
+        ("time.sleep(0.3); os.kill(os.getpid(), 15)", -15, "aborted"),
     ],
     ids=["SIGKILL", "_exit", "SIGTERM"],
 )

@@ -63,8 +63,8 @@ class Courier:
         # Reentrant: a signal's handler, or what the collector runs, may log in the midst of what its thread does here.
         self._moved = threading.Condition(threading.RLock())
         self._starting = threading.RLock()
-        self._wake = threading.Event()
-        self._dirty = threading.Event()
+        self._wake = _Flag()
+        self._dirty = _Flag()
         self._sender: threading.Thread | None = None
         self._syncer: threading.Thread | None = None
         self._closed = False
@@ -84,9 +84,9 @@ class Courier:
     def notice(self, *, to_sync: bool) -> None:
         """There is something to send; `to_sync` says that it is not on the disk yet."""
         self.is_idle = False
-        if to_sync and not self._dirty.is_set():
+        if to_sync and not self._dirty.is_set:
             self._dirty.set()
-        if not self._wake.is_set():
+        if not self._wake.is_set:
             self._wake.set()
         # After the flags are set: a thread that ends for want of work looks at them once more.
         if self._sender is None or (to_sync and self._syncer is None):
@@ -161,7 +161,7 @@ class Courier:
         with self._starting:
             if self._sender is None and not self._closed:
                 self._sender = self._started(self._run, "datlake-events")
-            if self._syncer is None and self._dirty.is_set() and not self._closed:
+            if self._syncer is None and self._dirty.is_set and not self._closed:
                 self._syncer = self._started(self._keep_synced, "datlake-sync")
 
     def _started(self, work: Callable[[], None], name: str) -> threading.Thread | None:
@@ -211,7 +211,7 @@ class Courier:
 
     def _settle(self) -> None:
         with self._moved:
-            if not self._wake.is_set():
+            if not self._wake.is_set:
                 self.is_idle = True
             self._moved.notify_all()
 
@@ -219,7 +219,7 @@ class Courier:
         """True once there is some; false where there was none for long: the next one starts another thread."""
         if not self._closed and not self._wake.wait(IDLE_S):
             self._sender = None
-            if not self._wake.is_set():
+            if not self._wake.is_set:
                 return False
             self._sender = threading.current_thread()
         with self._moved:
@@ -337,13 +337,33 @@ class Courier:
         while not self._closed:
             if not self._dirty.wait(IDLE_S):
                 self._syncer = None
-                if not self._dirty.is_set():
+                if not self._dirty.is_set:
                     return
                 self._syncer = threading.current_thread()
             time.sleep(SYNC_WITHIN_S)
             self._dirty.clear()
             if self._queue.unsynced:
                 self._queue.sync()
+
+
+class _Flag:
+    """An event that a signal's handler may set while its own thread is about to: threading's would wait for itself."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._changed = threading.Condition(threading.RLock())
+
+    def set(self) -> None:
+        with self._changed:
+            self.is_set = True
+            self._changed.notify_all()
+
+    def clear(self) -> None:
+        self.is_set = False
+
+    def wait(self, timeout_s: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: self.is_set, timeout_s)
 
 
 class _Tries(NamedTuple):
