@@ -16,7 +16,7 @@ from datlake_sdk._outbox.journal import SegmentReader, SegmentWriter
 from datlake_sdk._outbox.known import LastKnown
 from datlake_sdk._outbox.places import destination_of, folder_of, writers_in
 from datlake_sdk._outbox.presence import Presence
-from datlake_sdk._outbox.recovery import Adoption, Progress, segments_of
+from datlake_sdk._outbox.recovery import Adoption, Progress, segments_in
 from datlake_sdk.transport.breaker import Breaker
 from datlake_sdk.wire.ids import new_id
 from datlake_sdk.wire.models import Snapshot
@@ -64,9 +64,10 @@ def standing(settings: Settings, folder: str) -> Standing:
     """What waits in one folder."""
     waiting = held = 0
     destination, oldest = (destination_of(settings) if folder == folder_of(settings) else ""), list[float]()
+    segments = segments_in(folder)
     for writer in writers_in(folder):
         frames = 0
-        for path in segments_of(folder, writer):
+        for path in segments[writer]:
             told, count, began = _looked_at(path)
             destination, frames = destination or told, frames + count
             if count and began is not None:

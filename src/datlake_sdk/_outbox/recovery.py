@@ -6,6 +6,7 @@ The courier does it when it has nothing of its own to send, a parcel at a time; 
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
@@ -40,11 +41,17 @@ class Progress(Struct):
     stopped_by: Outcome | None = None
 
 
-def segments_of(folder: str, writer: str) -> list[str]:
-    """The paths of a writer's segments in the order in which they were written."""
-    names = [name for name in os.listdir(folder) if name.startswith(writer + ".") and name.endswith(SEGMENT_ENDING)]
-    numbered = [(int(number), name) for name in names if (number := name.split(".")[1]).isdigit()]
-    return [os.path.join(folder, name) for _, name in sorted(numbered)]
+def segments_in(folder: str) -> defaultdict[str, list[str]]:
+    """The paths of each writer's segments in the order in which they were written; one look at the folder for all."""
+    found: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            writer, _, rest = name.partition(".")
+            number = rest.removesuffix(SEGMENT_ENDING)
+            if rest.endswith(SEGMENT_ENDING) and number.isdigit():
+                found[writer].append((int(number), os.path.join(folder, name)))
+    paths = {writer: [path for _, path in sorted(numbered)] for writer, numbered in found.items()}
+    return defaultdict(list, paths)
 
 
 class Adoption:
@@ -72,7 +79,10 @@ class Adoption:
 
         To be closed where it is left before its end: else nobody else can adopt what it was at.
         """
-        for writer in writers_in(self._folder):
+        # Once: with thousands of dead writers, a look for each of them would take the job's processor for minutes. What
+        # one of them adds before it dies waits for the next pass.
+        writers, segments = writers_in(self._folder), segments_in(self._folder)
+        for writer in writers:
             if writer == self._own:
                 continue
             claim = claim_writer(self._folder, writer)
@@ -80,7 +90,7 @@ class Adoption:
                 continue
             self._claim = claim
             try:
-                yield from self._adopt(claim, writer)
+                yield from self._adopt(claim, segments[writer])
             finally:
                 claim.release()
             if self.progress.stopped_by is not None:
@@ -89,7 +99,7 @@ class Adoption:
 
     def _tidy_spool(self) -> None:
         """Bytes that nothing speaks of any more are gone: their journal was damaged, or their process died too soon."""
-        if others_in(self._folder, self._own) or (self._own and segments_of(self._folder, self._own)):
+        if others_in(self._folder, self._own) or (self._own and segments_in(self._folder)[self._own]):
             return
         with suppress(OSError, ValueError):  # ValueError: dead letters of a newer version may speak of them
             if names := spool.forgotten(self._folder):
@@ -98,9 +108,9 @@ class Adoption:
                     if not any(name.encode() in payload for payload in meant):
                         spool.remove(self._folder, name)
 
-    def _adopt(self, claim: Claim, writer: str) -> Iterator[None]:
+    def _adopt(self, claim: Claim, segments: list[str]) -> Iterator[None]:
         skipped = self._skipped
-        for path in segments_of(self._folder, writer):
+        for path in segments:
             yield from self._segment(path)
             if self.progress.stopped_by is not None:
                 return
