@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 
 DEFERRABLE_WAIT_S: Final = 0.8
-EXIT_PATIENCE_S: Final = 2.0
+# With what else an end takes, no job waits two seconds in vain.
+EXIT_PATIENCE_S: Final = 1.9
 # What earlier processes of this host left is waited for as well, but it is not this job's own.
 EXIT_CHORES_S: Final = 2.0
 
