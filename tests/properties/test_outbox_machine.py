@@ -72,10 +72,11 @@ class OutboxMachine(RuleBasedStateMachine):
         self.processes.append(Process(self.host))
         self.groups.append(self.next_life())
 
-    @rule(at=which)
-    def close(self, at: int) -> None:
-        """A client is closed, and may be used again."""
+    @rule(at=which, count=st.integers(0, 4))
+    def close(self, at: int, count: int) -> None:
+        """A client is closed, mostly after some sending, and may be used again."""
         process = self.process(at)
+        self.send(at, count, adopts=False)
         with self.host.disk():
             failing = self.host.failing_syncs
             process.close()
