@@ -80,7 +80,8 @@ test-lowest: $(LOWEST)/lowest.stamp ## Run all tests against the oldest base and
 	@$(LOWEST)/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(TEST_ARGS)
 
 faults: $(VENV)/dev.stamp ## Run the long round of the fault suite and keep its figures (an hour and more; root for all of it)
-	@DATLAKE_FAULTS=long $(BIN)/python -m pytest tests/faults tests/properties/test_any_order.py -s --timeout 3600 $(TEST_ARGS)
+	@DATLAKE_FAULTS=long $(BIN)/python -m pytest tests/faults tests/properties/test_any_order.py tests/properties/test_outbox_machine.py \
+	  tests/behaviour/test_endings_table.py -s --timeout 3600 $(TEST_ARGS)
 
 check: $(VENV)/dev.stamp ## Lint, format, types, layers, documents: all that CI asks beside the tests
 	@$(BIN)/ruff check .
