@@ -270,7 +270,7 @@ def test_the_whole_table_is_told_right() -> None:
         none_of("exit statuses changed", counts["status"]),
     ]
     endings = f"{', '.join(ENDINGS)}; {' and '.join(USES)}; {COUNTS} events; {', '.join(PLACES)}"
-    signals = f"{sum(busy):,} busy processes more that a signal ended: each by that signal, and each run of theirs marked"
+    signals = f"{sum(busy):,} busy processes more that a signal ended, each by that signal, their runs marked"
     keep("R18", f"{len(told)} endings, each a process", claims, [], [endings, signals])
     assert len(told) == len(ENDINGS) * len(PLACES) * len(COUNTS) * len(USES)
     assert (told_wrong, len(busy)) == ([], 1)
