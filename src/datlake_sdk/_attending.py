@@ -98,6 +98,7 @@ class Attendant:
             if time.monotonic() >= beat_at:
                 if not self._run.recorder.outbox.breaker.is_open:
                     self._beat()
+                self._run.recorder.outbox.refresh()
                 beat_at = self._next_beat()
 
     def _ship_log(self) -> None:

@@ -145,6 +145,11 @@ class Outbox:
             presence.began(OpenRun(job_name=job_name, namespace=namespace, run_id=run_id, began_at=began_at))
             presence.watch_signals()
 
+    def refresh(self) -> None:
+        """The sign of this process's life is new. Where a file system knows no locks, an hour without means dead."""
+        if self._presence is not None:
+            self._presence.refresh()
+
     def ended(self, run_id: str) -> None:
         """The run is no longer open."""
         if self._presence is not None:
