@@ -125,11 +125,11 @@ def test_the_thousandth_output_takes_no_longer_than_the_first(tmp_path: Path) ->
     lake = _lake(tmp_path / "lake", StartRun(job_name="j", run_id=RUN), READS)
     took: list[float] = []
     for number in range(3000):
-        began = time.perf_counter()
+        began = time.process_time()
         lake.dispatch(
             RegisterSnapshot(table_name=f"t{number}", uri=f"s3://b/{number}", format="csv", job_name="j", run_id=RUN)
         )
-        took.append(time.perf_counter() - began)
+        took.append(time.process_time() - began)
     first, last = sorted(took[:500])[250], sorted(took[-500:])[250]
     assert last < 3 * first
     lake.close()
