@@ -15,6 +15,7 @@ from tests.faults.mounts import powerless_disk
 from tests.faults.oracle import broken_versions, passes_afresh
 from tests.faults.rounds import keep, need, none_of, rounds
 from tests.faults.troubled import Told
+from tests.faults.workers import flushed, on_host
 from tests.places import Place
 
 PRELOADED = Path("/usr/lib/fiu/fiu_posix_preload.so")
@@ -26,7 +27,10 @@ POINTS = [
     )
 ]  # fmt: skip
 EIO, EMFILE, ENOSPC = 5, 24, 28
+SOUND = "nothing:0:0"
 TURNS = rounds(1, 25)
+# Python takes no notice of a short write, and would leave half a module for all who load it after.
+NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 
 WORK = "with JobContext('j') as job:\n    job.add_input('s3://in/x')\n"
 TELL = """
@@ -39,17 +43,17 @@ TELL = """
 
 def faults() -> list[str]:
     """Each call of the operating system failing always and now and then, with a sound job between."""
-    found = ["nothing:0:0"]
+    found = [SOUND]
     for point in POINTS:
-        found += [f"{point}:{EIO}:1", f"{point}:{ENOSPC}:1", f"{point}:{EIO}:0.3", "nothing:0:0"]
-    return [*found, f"posix/io/oc/open:{EMFILE}:1", "nothing:0:0"] * TURNS
+        found += [f"{point}:{EIO}:1", f"{point}:{ENOSPC}:1", f"{point}:{EIO}:0.3", SOUND]
+    return [*found, f"posix/io/oc/open:{EMFILE}:1", SOUND] * TURNS
 
 
 def jobs(place: Place) -> list[Told]:
     """What the program told of its jobs, one for each fault; it ended well."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults.troubled", *faults()],
-        env=place.environment(LD_PRELOAD=str(PRELOADED)),
+        env=on_host(place, place.home, LD_PRELOAD=str(PRELOADED), **NO_BYTECODE),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -68,20 +72,27 @@ def test_no_failing_call_of_the_operating_system_reaches_the_job(place: Place) -
     if not PRELOADED.exists():
         pytest.skip(f"needs libfiu's {PRELOADED}, not found on this machine")
     told = jobs(place)
+    flushed(place)
     escaped = [f"{one.fault}: {one.escaped}" for one in told if one.escaped or one.result != 10]
     with place.client() as client:
         snapshots = list(client.list_snapshots("t", limit=1000))
         lost = {one for job in told for one in job.acked} - {one.snapshot_id for one in snapshots}
-        sound = [client.get_run(job.run_id).state for job in told if job.fault == "nothing:0:0"]
+        runs = {run.run_id: run.state for run in client.list_runs("troubled", limit=1000)}
         assert broken_versions(snapshots) == []
         assert passes_afresh(client)
-    claims = [none_of("exceptions in user code", len(escaped)), none_of("acknowledged snapshots lost", len(lost))]
+    # A sound job may find the disk given up for some seconds, but not without a word.
+    silent = [job for job in told if job.fault == SOUND and not job.warned and runs.get(job.run_id) != "completed"]
+    claims = [
+        none_of("exceptions in user code", len(escaped)),
+        none_of("acknowledged snapshots lost", len(lost)),
+        none_of("sound jobs not recorded, and not told", len(silent)),
+    ]
     where = "served" if place.address.startswith("http") else "embedded"
     keep(f"R1 I/O errors, {where}", f"calls of the operating system fail in a job, {where}", claims, [],
          [f"{len(told)} jobs, {len(POINTS)} calls, EIO, ENOSPC and EMFILE, always and now and then"])  # fmt: skip
     assert escaped == []
     assert lost == set()
-    assert set(sound) == {"completed"}
+    assert silent == []
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before the job", "within the job"])
@@ -89,7 +100,7 @@ def test_a_job_that_may_write_no_large_file_works_on(place: Place, before: bool)
     """`ulimit -f`: Python ignores the signal, and writes fail as too large."""
     limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))\n"
     source = f"import resource\nfrom datlake_sdk import JobContext\n{limit if before else ''}{WORK}"
-    done = place.run(f"{source}    {'' if before else limit}{TELL}")
+    done = place.run(f"{source}    {'' if before else limit}{TELL}", **NO_BYTECODE)
     assert (done.returncode, done.stdout.split()) == (0, ["worked"]), done.stderr
     with place.client() as client:
         assert passes_afresh(client)
@@ -105,7 +116,7 @@ def test_a_job_whose_disk_fails_under_it_works_on_and_later_ones_are_recorded(tm
         place = Place(str(disk.at / "lake"), disk.at / "lake", "default")
         job = subprocess.Popen(
             [sys.executable, "-c", source + TELL],
-            env=place.environment(),
+            env=place.environment(**NO_BYTECODE),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

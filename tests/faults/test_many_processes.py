@@ -24,7 +24,7 @@ from tests.places import Place
 PROCESSES = rounds(8, 64)
 EVENTS = rounds(100, 1_000)
 PAUSE_S = 0.02
-OUTAGE_S = rounds(1, 15)
+OUTAGE_S = rounds(1, 6)
 # Far beyond what an end may take: a process that waits for ever is seen, and a slow machine is no failure.
 ENDS_WITHIN_S = 60
 LIMIT_S = 120 if not IS_LONG else 1_800

@@ -24,6 +24,7 @@ class Told(msgspec.Struct):
     run_id: str = ""
     escaped: list[str] = []
     acked: list[str] = []
+    warned: list[str] = []
     result: int = 0
 
 
@@ -60,6 +61,7 @@ def run(fault: str, told: Told) -> None:
             job.log_metrics({"n": number})
             told.result += number
         job.attach_json("report", {"a": 1})
+    told.warned = job.warnings
 
 
 def main() -> int:
