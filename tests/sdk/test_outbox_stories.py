@@ -198,3 +198,13 @@ def test_a_child_holds_nothing_that_its_parent_was_delivering(host: Host, proces
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     assert flush(host).operations == 2
+
+
+def test_a_journal_that_a_power_cut_left_the_beginning_of_is_cleared(host: Host, process: Process) -> None:
+    """Half its first line was taken for that of a newer version, and left alone for ever."""
+    process.keep(registration(ONE, ""))
+    process.die()
+    [path] = host.segments()
+    os.truncate(path, 16)
+    assert flush(host).left == []
+    assert (host.left(), len(dead.losses(str(host.folder)))) == ([], 1)
