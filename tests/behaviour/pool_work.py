@@ -111,7 +111,9 @@ def main() -> None:
     """The two runs."""
     for name, way in (("alone", alone), ("shared", WAYS[sys.argv[1]])):
         with JobContext(name) as job:
+            job.log_event("parent", {"when": "before"})  # so that there is a journal and its threads to inherit
             done = way(job)
+            job.log_event("parent", {"when": "after"})
         assert sorted(done) == list(range(TASKS)), done
         assert job.warnings == [], job.warnings
         print(job.run_id, flush=True)

@@ -71,7 +71,7 @@ def test_a_run_that_many_tell_ends_in_the_state_of_one_that_a_single_process_tol
         overview.flush(client.settings, lambda: transport_of(client), 30)
         expected = told(client, alone)
         assert told(client, shared) == expected
-        assert (expected.state, expected.endings, len(expected.events)) == ("completed", 1, 2 * TASKS)
+        assert (expected.state, expected.endings, len(expected.events)) == ("completed", 1, 2 * TASKS + 2)
         assert [uri for uri, _ in expected.outputs] == sorted(f"s3://out/{number}" for number in range(TASKS))
         assert overview.standing(client.settings, client._outbox().folder).waiting == 0
 
