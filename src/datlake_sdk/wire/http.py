@@ -38,11 +38,18 @@ class Request(msgspec.Struct, frozen=True):
 
 def request_from_operation(op: Op[T]) -> Request:
     """The request that carries `op`."""
+    body: bytes | None = None
+    if op.body_field is not None:
+        body = codec.encode(getattr(op, op.body_field))
+        op = msgspec.structs.replace(op, **{op.body_field: ()})  # opaque JSON is nothing that can be converted
     values = msgspec.to_builtins(op)
+    values.pop(op.body_field, None)
     values.pop("op")
     namespace = values.pop("namespace", DEFAULT_NAMESPACE)
     path = _fill(op.http.paths, values)
     query = {} if namespace == DEFAULT_NAMESPACE else {"namespace": namespace}
+    if body is not None:
+        return Request(op.http.method, API_PREFIX + path + query_string(query | values), body)
     if op.http.method in BODY_METHODS:
         return Request(op.http.method, API_PREFIX + path + query_string(query), codec.encode(values))
     return Request(op.http.method, API_PREFIX + path + query_string(query | values), None)
@@ -55,6 +62,9 @@ def operation_from_request(
 
     Raises `InvalidRequest` with the path of the field and the reason.
     """
+    if op_type.body_field is not None:
+        whole = codec.decode(body, msgspec.Raw)  # one value of JSON and nothing behind it
+        return codec.decode(codec.encode({**_typed(op_type, query), op_type.body_field: whole}), op_type)
     if op_type.http.method not in BODY_METHODS:
         values = {_FIELD_NAMES.get(name, name): value for name, value in query.items()}
         return codec.operation_from(_typed(op_type, values) | dict(names), op_type)

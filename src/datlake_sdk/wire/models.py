@@ -13,7 +13,9 @@ T = TypeVar("T")
 
 RunState = Literal["running", "completed", "failed", "aborted", "lost"]
 Direction = Literal["upstream", "downstream", "both"]
-NodeKind = Literal["table", "job", "run", "snapshot"]
+NodeKind = Literal["table", "job", "run", "snapshot", "column"]
+GraphLevel = Literal["table", "run", "column"]
+HitKind = Literal["job", "table", "column", "run", "tag"]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Schema = dict[str, object] | list[object]
 
@@ -87,6 +89,22 @@ class LogState(Struct, frozen=True, kw_only=True):
     is_final: bool = False
 
 
+class Tag(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A label that people or producers put on a job, run or table, or on the column `field` of a table."""
+
+    key: str
+    value: str | None = None
+    source: str | None = None
+    field: str | None = None
+
+
+class DatasetName(Struct, frozen=True, kw_only=True):
+    """What a dataset is called elsewhere: a namespace, which is a store, and a name within it."""
+
+    namespace: str
+    name: str
+
+
 class Ending(Struct, frozen=True, kw_only=True):
     """One end that somebody reported for a run. The run shows the earliest."""
 
@@ -114,6 +132,10 @@ class Run(Struct, frozen=True, kw_only=True):
     outputs: list[RunData] = []
     artifacts: list[Artifact] = []
     endings: list[Ending] = []
+    # The id that the producer gave, where it was no UUID; and what it told of the run, by facet. In `GetRun` alone.
+    external_id: str | None = None
+    tags: list[Tag] = []
+    facets: dict[str, object] = {}
 
 
 class Field(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -129,7 +151,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     """One immutable state of a table. `version` counts up by one per table in the order of acceptance.
 
     `schema`, `column_lineage` and `metadata` come back as they were given; `fields` is what Datlake read from it.
-    `late` says that a newer snapshot had already been accepted when this one arrived.
+    `late` says that a newer snapshot had already been accepted when this one arrived. `store_version` is what the
+    store itself calls this state (an Iceberg snapshot's id, say).
     """
 
     snapshot_id: str
@@ -148,6 +171,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     metadata: dict[str, object] = {}
     column_lineage: dict[str, object] | None = None
     late: bool = False
+    store_version: str | None = None
 
 
 class Table(Struct, frozen=True, kw_only=True):
@@ -163,6 +187,12 @@ class Table(Struct, frozen=True, kw_only=True):
     description: str | None = None
     expected_freshness_s: int | None = None
     compatibility: str | None = None
+    # What it is also called, its labels, its last change of state (`DROP`, say) and what was told of it. In `GetTable`
+    # alone.
+    aliases: list[DatasetName] = []
+    tags: list[Tag] = []
+    lifecycle: str | None = None
+    facets: dict[str, object] = {}
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -175,6 +205,9 @@ class Job(Struct, frozen=True, kw_only=True):
     latest_run: Run | None = None
     owner: str | None = None
     description: str | None = None
+    # Its labels, and what was told of it, by facet. In `GetJob` alone.
+    tags: list[Tag] = []
+    facets: dict[str, object] = {}
 
 
 class Namespace(Struct, frozen=True, kw_only=True):
@@ -225,8 +258,17 @@ class LakeObject(Struct, frozen=True, kw_only=True):
     created_at: Time
 
 
+class Transformation(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a column feeds another: `DIRECT` gives its value, `INDIRECT` decides about it (a filter, a join)."""
+
+    type: str
+    subtype: str | None = None
+    description: str | None = None
+    masking: bool | None = None
+
+
 class GraphNode(Struct, frozen=True, kw_only=True):
-    """A table, job, run or snapshot in a lineage graph.
+    """A table, job, run, snapshot or column (`field` of a table) in a lineage graph.
 
     `id` is unique within the answer and opaque. `hidden_upstream` and `hidden_downstream` count neighbours that this
     answer does not show.
@@ -240,12 +282,16 @@ class GraphNode(Struct, frozen=True, kw_only=True):
     run_id: str | None = None
     snapshot_id: str | None = None
     state: RunState | None = None
+    field: str | None = None
     hidden_upstream: int = 0
     hidden_downstream: int = 0
 
 
 class GraphEdge(Struct, frozen=True, kw_only=True):
-    """A step of data from `source` to `target` (ids of nodes); `count` is the number of runs that took it."""
+    """A step of data from `source` to `target` (ids of nodes); `count` is the number of runs that took it.
+
+    0 runs: it was declared for a job or dataset, and no run has told of it yet. `transformations` is known of columns.
+    """
 
     source: str
     target: str
@@ -253,6 +299,7 @@ class GraphEdge(Struct, frozen=True, kw_only=True):
     last_seen: Time
     count: int
     last_run_id: str | None = None
+    transformations: list[Transformation] = []
 
 
 class Graph(Struct, frozen=True, kw_only=True):
@@ -263,6 +310,76 @@ class Graph(Struct, frozen=True, kw_only=True):
     edges: list[GraphEdge]
     truncated: bool = False
     next_cursor: str | None = None
+
+
+class Related(Struct, frozen=True, kw_only=True):
+    """A run or snapshot on the road from or to another. `distance` counts edges; `name` is the job's or the table's.
+
+    Of a run: its commit and the URI of its log, where they are known. Of a snapshot: its version and URI. `at` is when
+    the run started or the snapshot was created; null for what is known by its id alone.
+    """
+
+    kind: Literal["run", "snapshot"]
+    distance: int
+    namespace: str
+    name: str
+    at: Time | None = None
+    run_id: str | None = None
+    state: RunState | None = None
+    commit: str | None = None
+    log_uri: str | None = None
+    snapshot_id: str | None = None
+    version: int | None = None
+    uri: str | None = None
+
+
+class SearchHit(Struct, frozen=True, kw_only=True):
+    """Something that a search found. `name` is the job's or table's; `field` the column's; `tag` the label's key."""
+
+    kind: HitKind
+    namespace: str
+    name: str
+    field: str | None = None
+    run_id: str | None = None
+    tag: str | None = None
+    description: str | None = None
+
+
+class LineageReceipt(Struct, frozen=True, kw_only=True):
+    """What became of an OpenLineage event: its id (the sha256 of what it says), and the run it is about.
+
+    `is_repeat`: the lake had it already.
+    """
+
+    event_id: str
+    run_id: str | None = None
+    is_repeat: bool = False
+
+
+class BatchSummary(Struct, frozen=True, kw_only=True):
+    """How many events of a batch were received, and what became of them."""
+
+    received: int
+    successful: int
+    failed: int = 0
+    retriable: int = 0
+    non_retriable: int = 0
+
+
+class FailedEvent(Struct, frozen=True, kw_only=True):
+    """An event of a batch that was refused: its place in the batch, and why."""
+
+    index: int
+    reason: str
+    retriable: bool = False
+
+
+class LineageResults(Struct, frozen=True, kw_only=True):
+    """What became of a batch of OpenLineage events: `success`, `partial_success` or `failure`."""
+
+    status: Literal["success", "partial_success", "failure"]
+    summary: BatchSummary
+    failed_events: list[FailedEvent] = []
 
 
 class Difference(Struct, frozen=True, kw_only=True):

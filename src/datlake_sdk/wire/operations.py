@@ -6,24 +6,31 @@ answers. The constructors validate nothing: `codec.checked` does, in the process
 
 from __future__ import annotations
 
-from hashlib import sha256
-from typing import Annotated, ClassVar, Final, Generic, Literal, TypeVar, cast, get_args
+from typing import Annotated, ClassVar, Final, Literal, cast, get_args
 
-from msgspec import UNSET, Meta, Struct, UnsetType, json
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from datlake_sdk.wire.ids import DEFAULT_NAMESPACE, Name, Text, Uri, Uuid
+from datlake_sdk.wire.ids import Name, Text, Uri, Uuid
+from datlake_sdk.wire.lineage_operations import (
+    LINEAGE_OPERATIONS,
+    ExportOpenLineage,
+    Impact,
+    Lineage,
+    RecordLineage,
+    RecordLineageBatch,
+    RunOpenLineage,
+    Search,
+    Trace,
+)
 from datlake_sdk.wire.models import (
     Artifact,
     Count,
     DataRef,
-    Direction,
     Event,
     EventResults,
-    Graph,
     Job,
     LakeObject,
     Namespace,
-    NodeKind,
     Page,
     ProcessIdentity,
     Run,
@@ -35,44 +42,23 @@ from datlake_sdk.wire.models import (
     Snapshot,
     Table,
 )
+from datlake_sdk.wire.op import A, Cursor, Limit, Op, Prose, Route, digest_of
 from datlake_sdk.wire.times import Time
 
-A = TypeVar("A", covariant=True)
-
-Limit = Annotated[int, Meta(ge=1, le=1000)]
-Depth = Annotated[int, Meta(ge=1, le=100)]
-MaxNodes = Annotated[int, Meta(ge=1, le=5000)]
-Cursor = Annotated[str, Meta(max_length=4096)]
-Prose = Annotated[str, Meta(max_length=4096)]
-Method = Literal["GET", "POST", "PUT", "PATCH"]
-
-
-class Route(Struct, frozen=True):
-    """Where an operation lives under `/api/v1`. `shorter` is a second path that leaves some names out."""
-
-    method: Method
-    path: str
-    status: int = 200
-    shorter: str | None = None
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """All paths of the operation, the most specific first."""
-        return (self.path,) if self.shorter is None else (self.path, self.shorter)
-
-
-class Op(Struct, Generic[A], frozen=True, kw_only=True, tag=True, tag_field="op", omit_defaults=True):
-    """An operation that answers an `A`."""
-
-    http: ClassVar[Route]
-    writes: ClassVar[bool] = False
-
-    namespace: Name = DEFAULT_NAMESPACE
-
-    @property
-    def key(self) -> str | None:
-        """The idempotency key, the same however often the operation is sent; null where the sender mints one."""
-        return None
+__all__ = [
+    "OPERATIONS",
+    "ExportOpenLineage",
+    "Impact",
+    "Lineage",
+    "Op",
+    "RecordLineage",
+    "RecordLineageBatch",
+    "Route",
+    "RunOpenLineage",
+    "Search",
+    "Trace",
+    "answer_type",
+]
 
 
 class StartRun(Op[Run], frozen=True, kw_only=True):
@@ -145,7 +131,7 @@ class AddInputs(Op[Run], frozen=True, kw_only=True):
     @property
     def key(self) -> str | None:
         """The run's id and what is added."""
-        return f"{self.run_id}:inputs:{_digest(self.items)}"
+        return f"{self.run_id}:inputs:{digest_of(self.items)}"
 
 
 class AddOutputs(Op[Run], frozen=True, kw_only=True):
@@ -162,7 +148,7 @@ class AddOutputs(Op[Run], frozen=True, kw_only=True):
     @property
     def key(self) -> str | None:
         """The run's id and what is added."""
-        return f"{self.run_id}:outputs:{_digest(self.items)}"
+        return f"{self.run_id}:outputs:{digest_of(self.items)}"
 
 
 class RegisterSnapshot(Op[Snapshot], frozen=True, kw_only=True):
@@ -237,11 +223,14 @@ class LogEvents(Op[EventResults], frozen=True, kw_only=True):
     @property
     def key(self) -> str | None:
         """A digest of the batch."""
-        return f"events:{_digest(self.events)}"
+        return f"events:{digest_of(self.events)}"
 
 
 class UpdateTable(Op[Table], frozen=True, kw_only=True):
-    """Changes what people say about a table; an absent field stays, null clears."""
+    """Changes what people say about a table; an absent field stays, null clears.
+
+    `location` is the storage where its data is (`s3://bucket/path`): what others tell of that storage is of this table.
+    """
 
     http: ClassVar = Route("PATCH", "/tables/{table_name}")
     writes: ClassVar = True
@@ -249,6 +238,7 @@ class UpdateTable(Op[Table], frozen=True, kw_only=True):
     table_name: Name
     owner: Prose | None | UnsetType = UNSET
     description: Prose | None | UnsetType = UNSET
+    location: Uri | None | UnsetType = UNSET
     expected_freshness_s: Count | None | UnsetType = UNSET
     compatibility: Literal["none", "backward", "forward", "full"] | None | UnsetType = UNSET
 
@@ -383,22 +373,6 @@ class ListObjects(Op[Page[LakeObject]], frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
-class Lineage(Op[Graph], frozen=True, kw_only=True):
-    """What feeds a thing and what it feeds. The root is named by its parts; `depth` counts edges."""
-
-    http: ClassVar = Route("GET", "/lineage")
-    kind: NodeKind = "table"
-    name: Name | None = None
-    version: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
-    run_id: Text | None = None
-    snapshot_id: Text | None = None
-    direction: Direction = "both"
-    depth: Depth = 4
-    level: Literal["table", "run"] | None = None
-    as_of: Time | None = None
-    max_nodes: MaxNodes = 250
-
-
 class GetConfig(Op[ServerConfig], frozen=True, kw_only=True):
     """What this lake is and takes."""
 
@@ -430,7 +404,7 @@ OPERATIONS: Final[tuple[type[Op[object]], ...]] = (
     GetTableSnapshot,
     GetSnapshot,
     ListObjects,
-    Lineage,
+    *LINEAGE_OPERATIONS,
     GetConfig,
 )
 
@@ -439,7 +413,3 @@ def answer_type(op_type: type[Op[A]]) -> type[A]:
     """The type that an operation answers with, as its class declares it."""
     bases = cast("tuple[object, ...]", op_type.__dict__["__orig_bases__"])
     return cast("type[A]", get_args(bases[0])[0])
-
-
-def _digest(value: object) -> str:
-    return sha256(json.encode(value)).hexdigest()[:32]
