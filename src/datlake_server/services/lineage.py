@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from datlake_server.services.pairs import End, pair, pair_anew, pair_stated
-from datlake_server.services.places import Loose, Place, Role, Told, pointed_at, told
+from datlake_server.services.places import Loose, Place, Role, Told, drop_unused, pointed_at, told
 from datlake_server.services.records import RunRow, SnapshotRow
 
 if TYPE_CHECKING:
@@ -60,8 +60,20 @@ class Change(Struct, frozen=True):
 
 def record(tx: Tx, run: RunRow, role: Role, items: Iterable[DataRef], at: int) -> None:
     """The run has these inputs or outputs, paired with what stands on the other side."""
-    change = _put(tx, run, Telling(role, at), [told(tx, run, role, item, at) for item in items])
-    _pair(tx, run, role, change)
+    record_told(tx, run, Telling(role, at), [told(tx, run, role, item, at) for item in items])
+
+
+def record_told(tx: Tx, run: RunRow, telling: Telling, items: Sequence[Told]) -> None:
+    """As `record`, of what is known to point somewhere already."""
+    _pair(tx, run, telling.role, _put(tx, run, telling, items))
+
+
+def forget_of_others(tx: Tx, run: RunRow, table_id: int) -> None:
+    """That the run read the table as others left it is not told any more."""
+    tx.do("lineage.lift_loose", run_id=run.run_id)
+    tx.do("lineage.forget_of_others", run_id=run.run_id, table_id=table_id)
+    _lay(tx, run.run_id)
+    pair_anew(tx, run)
 
 
 def record_snapshot(tx: Tx, run: RunRow, snapshot: SnapshotRow, inputs: Sequence[DataRef] | None) -> None:
@@ -182,6 +194,7 @@ def _keep_loose(tx: Tx, run: RunRow, telling: Telling, items: Sequence[Told]) ->
             at=telling.at,
             table_id=table_id,
             snapshot_id=snapshot_id,
+            of_others=int(item.of_others),
         )
 
 
@@ -194,7 +207,7 @@ def _move(tx: Tx, run_id: str, moved: Sequence[tuple[Loose, Place]]) -> None:
     if run is not None:
         pair_anew(tx, run)
     for table_id in sorted({loose.table_id for loose, _ in moved if not loose.named and not loose.snapshot_id}):
-        tx.do("tables.drop_unused", table_id=table_id)
+        drop_unused(tx, table_id)
 
 
 def _lay(tx: Tx, run_id: str) -> None:

@@ -79,8 +79,21 @@ def pair_anew(tx: Tx, run: RunRow) -> None:
     tx.do("pairs.add_all", run_id=run.run_id, hub=_hub(tx, run))
     after = _seen(tx, run)
     for source, target in sorted(ends for ends in before.keys() | after.keys() if before.get(ends) != after.get(ends)):
-        tx.do("pairs.drop_edge", source=source, job_id=run.job_id, target=target)
-        tx.do("pairs.count_edge_anew", source=source, job_id=run.job_id, target=target)
+        _count_anew(tx, source, run.job_id, target)
+
+
+def unpair(tx: Tx, run: RunRow) -> None:
+    """The run has no part in the edges of its job any more: before it becomes a run of another one."""
+    before = _seen(tx, run)
+    tx.do("pairs.drop", run_id=run.run_id)
+    for source, target in sorted(before):
+        _count_anew(tx, source, run.job_id, target)
+
+
+def _count_anew(tx: Tx, source: int, job_id: int, target: int) -> None:
+    tx.do("pairs.drop_edge", source=source, job_id=job_id, target=target)
+    tx.do("pairs.leave_declared", source=source, job_id=job_id, target=target)
+    tx.do("pairs.count_edge_anew", source=source, job_id=job_id, target=target)
 
 
 def _hub(tx: Tx, run: RunRow) -> int:

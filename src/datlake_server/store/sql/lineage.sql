@@ -20,22 +20,29 @@ WHERE run_id = :run_id AND role = 'output' AND table_id = :table_id AND snapshot
 SELECT table_id, snapshot_id, at FROM run_data WHERE run_id = :run_id AND role = :role AND stated = 0;
 
 -- name: lineage.add_loose
-INSERT INTO loose_data (run_id, role, uri, named, namespace, pinned, output, at, table_id, snapshot_id)
-VALUES (:run_id, :role, :uri, :named, :namespace, :pinned, :output, :at, :table_id, :snapshot_id)
+INSERT INTO loose_data (run_id, role, uri, named, namespace, pinned, output, at, table_id, snapshot_id, of_others)
+VALUES (:run_id, :role, :uri, :named, :namespace, :pinned, :output, :at, :table_id, :snapshot_id, :of_others)
 ON CONFLICT (run_id, role, uri, named, namespace, pinned, output, at) DO NOTHING;
 
 -- name: lineage.loose_near
 -- Those that a snapshot of this table and URI, created since then, may concern: the others point at a newer one. Of its
 -- own run an output may prefer it to a newer one.
-SELECT l.run_id, l.role, l.uri, l.named, l.namespace, l.pinned, l.output, l.at, l.table_id, l.snapshot_id
+SELECT l.run_id, l.role, l.uri, l.named, l.namespace, l.pinned, l.output, l.at, l.table_id, l.snapshot_id,
+       l.of_others
 FROM loose_data l LEFT JOIN snapshots s ON s.snapshot_id = l.snapshot_id
 WHERE l.named = :table_id AND l.uri = '' AND l.pinned = '' AND l.role = 'input' AND l.at >= :since
   AND (s.created_at IS NULL OR s.created_at <= :until)
 UNION ALL
-SELECT l.run_id, l.role, l.uri, l.named, l.namespace, l.pinned, l.output, l.at, l.table_id, l.snapshot_id
+SELECT l.run_id, l.role, l.uri, l.named, l.namespace, l.pinned, l.output, l.at, l.table_id, l.snapshot_id,
+       l.of_others
 FROM loose_data l LEFT JOIN snapshots s ON s.snapshot_id = l.snapshot_id
 WHERE l.uri = :uri AND l.uri <> '' AND (l.named = :table_id OR l.namespace = :namespace) AND l.at >= :since
   AND (s.created_at IS NULL OR s.created_at <= :until OR l.role = 'output' AND l.run_id = :run_id);
+
+-- name: lineage.as_of_others
+SELECT table_id, snapshot_id FROM snapshots
+WHERE table_id = :table_id AND created_at <= :as_of AND (run_id IS NULL OR run_id <> :run_id)
+ORDER BY created_at DESC, snapshot_id DESC LIMIT 1;
 
 -- name: lineage.point
 UPDATE loose_data SET table_id = :table_id, snapshot_id = :snapshot_id
@@ -44,6 +51,10 @@ WHERE run_id = :run_id AND role = :role AND uri = :uri AND named = :named AND na
 
 -- name: lineage.forget_stated
 DELETE FROM loose_data WHERE run_id = :run_id AND role = 'input' AND output = :output;
+
+-- name: lineage.forget_of_others
+DELETE FROM loose_data
+WHERE run_id = :run_id AND role = 'input' AND named = :table_id AND pinned = '' AND output = '' AND of_others = 1;
 
 -- name: lineage.lift_loose
 -- What is on the run by loose tellings alone. A row that an older SDK wrote has neither a moment nor a loose telling.
@@ -82,11 +93,12 @@ INSERT INTO edges (source, job_id, target, first_seen, last_seen, run_count, las
 VALUES (:source, :job_id, :target, :at, :at, 1, :run_id)
 ON CONFLICT (source, job_id, target) DO UPDATE SET
     first_seen = min(edges.first_seen, excluded.first_seen),
-    last_seen = max(edges.last_seen, excluded.last_seen),
+    last_seen = CASE WHEN edges.run_count = 0 THEN excluded.last_seen ELSE max(edges.last_seen, excluded.last_seen) END,
     run_count = edges.run_count + CASE WHEN EXISTS (
         SELECT 1 FROM pairs p WHERE p.run_id = :run_id AND p.source = :source AND p.target = :target
     ) THEN 0 ELSE 1 END,
-    last_run_id = CASE WHEN (excluded.last_seen, excluded.last_run_id) > (edges.last_seen, edges.last_run_id)
+    last_run_id = CASE WHEN edges.run_count = 0
+                         OR (excluded.last_seen, excluded.last_run_id) > (edges.last_seen, edges.last_run_id)
                        THEN excluded.last_run_id ELSE edges.last_run_id END;
 
 -- name: pairs.add
@@ -122,7 +134,12 @@ JOIN run_data o ON o.run_id = l.run_id AND o.role = 'output' AND o.snapshot_id =
 WHERE l.run_id = :run_id AND l.role = 'input' AND l.output <> '';
 
 -- name: pairs.drop_edge
-DELETE FROM edges WHERE source = :source AND job_id = :job_id AND target = :target;
+DELETE FROM edges WHERE source = :source AND job_id = :job_id AND target = :target AND declared_at IS NULL;
+
+-- name: pairs.leave_declared
+-- What was declared of a job stays when none of its runs has taken the step.
+UPDATE edges SET run_count = 0, last_run_id = '', first_seen = declared_at, last_seen = declared_at
+WHERE source = :source AND job_id = :job_id AND target = :target;
 
 -- name: pairs.count_edge_anew
 -- Run by run, by the key of pairs: one end of a half edge is in half of all pairs, so its index leads through them all.
@@ -133,7 +150,10 @@ SELECT p.source, :job_id, p.target, min(p.at), max(p.at), count(DISTINCT p.run_i
     ORDER BY l.at DESC, l.run_id DESC LIMIT 1
 ) FROM runs r CROSS JOIN pairs p
 WHERE r.job_id = :job_id AND p.run_id = r.run_id AND p.source = :source AND p.target = :target
-GROUP BY p.source, p.target;
+GROUP BY p.source, p.target
+ON CONFLICT (source, job_id, target) DO UPDATE SET
+    first_seen = min(edges.declared_at, excluded.first_seen), last_seen = excluded.last_seen,
+    run_count = excluded.run_count, last_run_id = excluded.last_run_id;
 
 -- name: graph.table_steps_up
 SELECT e.source, e.job_id AS via, e.target FROM edges e

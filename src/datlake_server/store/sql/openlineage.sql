@@ -1,0 +1,103 @@
+-- name: openlineage.add_event
+INSERT INTO openlineage_events (digest, event_at, received_at, event_type, run_id, job_id, table_id, body)
+VALUES (:digest, :event_at, :now, :event_type, :run_id, :job_id, :table_id, :body)
+ON CONFLICT (digest) DO NOTHING;
+
+-- name: openlineage.has_event
+SELECT count(*) AS n FROM openlineage_events WHERE digest = :digest;
+
+-- name: openlineage.run
+SELECT r.run_id, r.job_id, j.name AS job_name, r.namespace, r.state, r.started_at, r.ended_at, r.last_seen_at,
+       r.lost_after_us, r.process, r.parent_run_id, r.error, r.origin, r.claimed_at
+FROM runs r JOIN jobs j ON j.job_id = r.job_id WHERE r.run_id = :run_id;
+
+-- name: openlineage.add_run
+INSERT INTO runs (run_id, job_id, namespace, state, started_at, last_seen_at, external_id, origin, claimed_at)
+VALUES (:run_id, :job_id, :namespace, 'running', :at, :now, :external_id, 2, :at);
+
+-- name: openlineage.seen_run
+UPDATE runs SET last_seen_at = max(last_seen_at, :now), started_at = min(started_at, :at), origin = origin | 2,
+                external_id = coalesce(external_id, :external_id)
+WHERE run_id = :run_id;
+
+-- name: openlineage.claim_run
+UPDATE runs SET job_id = :job_id, namespace = :namespace, claimed_at = :claimed_at WHERE run_id = :run_id;
+
+-- name: openlineage.put_facets
+INSERT INTO openlineage_facets (kind, run_id, subject, name, value, at, digest)
+SELECT f.value ->> 0, f.value ->> 1, f.value ->> 2, f.value ->> 3, f.value ->> 4, f.value ->> 5, f.value ->> 6
+FROM json_each(:facets) f WHERE true
+ON CONFLICT (kind, run_id, subject, name) DO UPDATE SET value = excluded.value, at = excluded.at, digest = excluded.digest
+WHERE (excluded.at, excluded.digest) > (openlineage_facets.at, openlineage_facets.digest);
+
+-- name: openlineage.facets
+SELECT name, value, at, digest FROM openlineage_facets WHERE kind = :kind AND run_id = :run_id AND subject = :subject;
+
+-- name: openlineage.told
+SELECT role, table_id, version, first_at, last_at FROM openlineage_data WHERE run_id = :run_id;
+
+-- name: openlineage.tell
+INSERT INTO openlineage_data (run_id, role, table_id, version, first_at, last_at)
+VALUES (:run_id, :role, :table_id, :version, :first_at, :last_at)
+ON CONFLICT (run_id, role, table_id, version) DO UPDATE SET first_at = excluded.first_at, last_at = excluded.last_at;
+
+-- name: openlineage.writer_of
+SELECT d.run_id, d.last_at, r.job_id, j.name AS job_name FROM openlineage_data d
+JOIN runs r ON r.run_id = d.run_id JOIN jobs j ON j.job_id = r.job_id
+WHERE d.table_id = :table_id AND d.version = :version AND d.role = 'output' ORDER BY d.first_at, d.run_id LIMIT 1;
+
+-- name: openlineage.first_reading
+SELECT min(first_at) AS n FROM openlineage_data WHERE table_id = :table_id AND version = :version AND role = 'input';
+
+-- name: openlineage.state_version
+UPDATE snapshots SET store_version = :store_version WHERE snapshot_id = :snapshot_id;
+
+-- name: openlineage.move_snapshot
+UPDATE snapshots SET run_id = :run_id, job_name = :job_name, created_at = :created_at WHERE snapshot_id = :snapshot_id;
+
+-- name: openlineage.describe_snapshot
+UPDATE snapshots SET format = :format, schema = :schema, fields = :fields, row_count = :row_count, size_bytes = :size_bytes,
+                     column_lineage = :column_lineage
+WHERE snapshot_id = :snapshot_id;
+
+-- name: openlineage.set_parent
+UPDATE runs SET parent_run_id = :parent_run_id WHERE run_id = :run_id;
+
+-- name: openlineage.set_error
+UPDATE runs SET error = coalesce((
+    SELECT e.error FROM endings e WHERE e.run_id = :run_id ORDER BY e.ended_at, e.op_key, e.state LIMIT 1), :error)
+WHERE run_id = :run_id AND state IN ('failed', 'aborted');
+
+-- name: openlineage.drop_stated
+DELETE FROM loose_data WHERE run_id = :run_id AND output <> '';
+
+-- name: openlineage.state_output
+UPDATE run_data SET stated = :stated WHERE run_id = :run_id AND role = 'output' AND table_id = :table_id AND stated <> :stated;
+
+-- name: openlineage.lifecycle
+INSERT INTO lifecycle (table_id, at, state, run_id, other) VALUES (:table_id, :at, :state, :run_id, :other)
+ON CONFLICT (table_id, at, state, run_id) DO UPDATE SET other = max(lifecycle.other, excluded.other);
+
+-- name: openlineage.tag
+INSERT INTO tags (kind, run_id, subject, field, key, value, source, at, digest, deleted)
+VALUES (:kind, :run_id, :subject, :field, :key, :value, :source, :at, :digest, 0)
+ON CONFLICT (kind, run_id, subject, field, key) DO UPDATE SET
+    value = excluded.value, source = excluded.source, at = excluded.at, digest = excluded.digest, deleted = 0
+WHERE (excluded.at, excluded.digest) > (tags.at, tags.digest);
+
+-- name: openlineage.link_jobs
+INSERT INTO job_pairs (run_id, source, target, at) VALUES (:run_id, :source, :target, :at)
+ON CONFLICT (run_id, source, target) DO UPDATE SET at = min(job_pairs.at, excluded.at);
+
+-- name: openlineage.unlink_jobs
+DELETE FROM job_pairs WHERE run_id = :run_id;
+
+-- name: openlineage.declare_edge
+INSERT INTO edges (source, job_id, target, first_seen, last_seen, run_count, last_run_id, declared_at)
+VALUES (:source, :job_id, :target, :at, :at, 0, '', :at)
+ON CONFLICT (source, job_id, target) DO UPDATE SET
+    first_seen = min(edges.first_seen, excluded.first_seen), last_seen = max(edges.last_seen, excluded.last_seen),
+    declared_at = coalesce(min(edges.declared_at, excluded.declared_at), excluded.declared_at);
+
+-- name: openlineage.drop_run_edges
+DELETE FROM edges WHERE job_id = :job_id AND declared_at IS NULL AND run_count = 0;
