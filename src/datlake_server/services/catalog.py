@@ -24,9 +24,8 @@ from datlake_sdk.wire.operations import (
 )
 from datlake_sdk.wire.times import moment
 from datlake_server.services.pages import LAST_NAME, name_after, page
-from datlake_server.services.places import TableRow
 from datlake_server.services.receipts import WINDOW_S
-from datlake_server.services.records import JobRow, runs_of
+from datlake_server.services.records import JobRow, TableRow, runs_of
 from datlake_server.services.registry import handles
 from datlake_server.services.snapshots import known_table, snapshots_of
 from datlake_server.services.stubs import job_row

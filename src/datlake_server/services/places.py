@@ -11,29 +11,14 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from datlake_sdk.errors import NotFound
-from datlake_server.services.records import RunRow, SnapshotRow
+from datlake_server.services import aliases
+from datlake_server.services.records import RunRow, SnapshotRow, TableRow
 
 if TYPE_CHECKING:
     from datlake_sdk.wire.models import DataRef
     from datlake_server.store.base import Tx, Value
 
 Role = Literal["input", "output"]
-
-
-class TableRow(Struct, frozen=True):
-    """A table as it is stored."""
-
-    table_id: int
-    namespace: str
-    name: str
-    created_at: int
-    latest_id: str | None
-    snapshot_count: int
-    location: str | None
-    owner: str | None
-    description: str | None
-    expected_freshness_s: int | None
-    compatibility: str | None
 
 
 class Place(Struct, frozen=True):
@@ -54,6 +39,7 @@ class Told(Struct, frozen=True, kw_only=True):
     stale: bool = False
     age_s: float | None = None
     deferred: bool = False
+    of_others: bool = False  # what its own run wrote is not meant
 
 
 class Loose(Struct, frozen=True, kw_only=True):
@@ -69,6 +55,7 @@ class Loose(Struct, frozen=True, kw_only=True):
     at: int
     table_id: int = 0
     snapshot_id: str = ""
+    of_others: int = 0
 
 
 def table_row(tx: Tx, namespace: str, name: str) -> TableRow:
@@ -77,8 +64,15 @@ def table_row(tx: Tx, namespace: str, name: str) -> TableRow:
     if row is None:
         tx.do("tables.insert", namespace=namespace, name=name, now=tx.now, location=_location(namespace, name))
         row = tx.one(TableRow, "tables.get", namespace=namespace, name=name)
-    assert row is not None  # inserted in this very transaction  # noqa: S101
+        assert row is not None  # inserted in this very transaction  # noqa: S101
+        aliases.joined(tx, row)
     return row
+
+
+def drop_unused(tx: Tx, table_id: int) -> None:
+    """The table is gone, where nothing is known of it any more."""
+    if tx.do("tables.drop_unused", table_id=table_id):
+        aliases.left(tx, table_id)
 
 
 def snapshot_row(tx: Tx, snapshot_id: str) -> SnapshotRow:
@@ -116,6 +110,8 @@ def pointed_at(tx: Tx, loose: Loose) -> Place:
         if loose.role == "output":  # it means what the run itself registered, also where another has written since
             found = tx.one(Place, "snapshots.own_of_uri", run_id=loose.run_id, **asked)
         found = found or tx.one(Place, "snapshots.of_uri", **asked)
+    elif loose.of_others:
+        found = tx.one(Place, "lineage.as_of_others", table_id=loose.named, as_of=loose.at, run_id=loose.run_id)
     elif loose.role == "input":
         found = tx.one(Place, "snapshots.as_of", table_id=loose.named, as_of=loose.at)
     if found is not None:

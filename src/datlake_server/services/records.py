@@ -42,6 +42,22 @@ class RunRow(Life, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class TableRow(Struct, frozen=True):
+    """A table as it is stored."""
+
+    table_id: int
+    namespace: str
+    name: str
+    created_at: int
+    latest_id: str | None
+    snapshot_count: int
+    location: str | None
+    owner: str | None
+    description: str | None
+    expected_freshness_s: int | None
+    compatibility: str | None
+
+
 class SnapshotRow(Struct, frozen=True):
     """A snapshot as it is stored."""
 

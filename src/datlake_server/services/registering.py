@@ -16,8 +16,8 @@ from datlake_sdk.errors import Conflict, InvalidRequest
 from datlake_sdk.wire.ids import derived_id, new_id
 from datlake_server.services import lineage
 from datlake_server.services.pages import END_OF_TIME
-from datlake_server.services.places import TableRow, snapshot_row, table_row
-from datlake_server.services.records import RunRow, SnapshotRow, json_text
+from datlake_server.services.places import drop_unused, snapshot_row, table_row
+from datlake_server.services.records import RunRow, SnapshotRow, TableRow, json_text
 from datlake_server.services.schemas import fields_of
 from datlake_server.services.stubs import at_most_now, ensured_run
 
@@ -102,7 +102,7 @@ def _accepted(tx: Tx, op: RegisterSnapshot, run: RunRow | None, new: _New) -> Sn
     lineage.point_anew(tx, row, row.created_at, row.created_at)
     for one in displaced:
         lineage.point_anew(tx, one, min(one.created_at, row.created_at), END_OF_TIME)
-        tx.do("tables.drop_unused", table_id=one.table_id)
+        drop_unused(tx, one.table_id)
     return row
 
 

@@ -22,8 +22,8 @@ from datlake_sdk.wire.operations import (
 )
 from datlake_sdk.wire.times import micros, moment
 from datlake_server.services.pages import END_OF_TIME, number_after, page
-from datlake_server.services.places import TableRow, snapshot_row
-from datlake_server.services.records import SnapshotRow, json_text, snapshot_of
+from datlake_server.services.places import snapshot_row
+from datlake_server.services.records import SnapshotRow, TableRow, json_text, snapshot_of
 from datlake_server.services.registering import register
 from datlake_server.services.registry import handles
 

@@ -35,7 +35,15 @@ WHERE table_id = :table_id AND latest_id IS NULL
   AND coalesce(owner, description, compatibility) IS NULL AND expected_freshness_s IS NULL
   AND NOT EXISTS (SELECT 1 FROM pairs p WHERE p.source = :table_id)
   AND NOT EXISTS (SELECT 1 FROM pairs p WHERE p.target = :table_id)
-  AND NOT EXISTS (SELECT 1 FROM loose_data l WHERE l.named = :table_id);
+  AND NOT EXISTS (SELECT 1 FROM loose_data l WHERE l.named = :table_id)
+  AND NOT EXISTS (SELECT 1 FROM aliases a WHERE a.table_id = :table_id)
+  AND NOT EXISTS (SELECT 1 FROM edges e WHERE e.source = :table_id)
+  AND NOT EXISTS (SELECT 1 FROM edges e WHERE e.target = :table_id)
+  AND NOT EXISTS (SELECT 1 FROM column_edges c WHERE c.source = :table_id)
+  AND NOT EXISTS (SELECT 1 FROM column_edges c WHERE c.target = :table_id)
+  AND NOT EXISTS (SELECT 1 FROM openlineage_facets f WHERE f.kind = 'dataset' AND f.run_id = '' AND f.subject = :table_id)
+  AND NOT EXISTS (SELECT 1 FROM tags g WHERE g.kind = 'table' AND g.run_id = '' AND g.subject = :table_id)
+  AND NOT EXISTS (SELECT 1 FROM lifecycle y WHERE y.table_id = :table_id);
 
 -- name: tables.drop_hub
 DELETE FROM tables WHERE namespace = '' AND name = :run_id;
