@@ -16,7 +16,7 @@ from datlake_sdk.paging import Paged
 from datlake_sdk.transport.base import CallOptions
 from datlake_sdk.transport.resolve import is_server
 from datlake_sdk.wire.ids import new_id
-from datlake_sdk.wire.models import DataRef
+from datlake_sdk.wire.models import DataRef, Snapshot
 from datlake_sdk.wire.operations import Op, RegisterSnapshot
 from datlake_sdk.wire.times import utc_now
 
@@ -126,6 +126,17 @@ def update(kind: type[OpT], changes: Mapping[str, object], namespace: str, **nam
         message = f"{unknown[0]!r} cannot be changed; what can be is {', '.join(sorted(known))}"
         raise InvalidRequest(message, code="unknown_field")
     return kind(namespace=namespace, **names, **changes)
+
+
+def snapshot_id_of(snapshot: str | Snapshot | Mapping[str, object]) -> str:
+    """The id of the snapshot that is meant. Raises `InvalidRequest` for what has none."""
+    if isinstance(snapshot, str):
+        return snapshot
+    found = snapshot.snapshot_id if isinstance(snapshot, Snapshot) else snapshot.get("snapshot_id")
+    if not isinstance(found, str):
+        message = f"{snapshot!r:.200} has no `snapshot_id`; pass a snapshot or its id"
+        raise InvalidRequest(message)
+    return found
 
 
 def server_address(settings: Settings) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TypeVar
 
+from datlake_sdk._aio_lineage import AsyncLineageMethods
 from datlake_sdk._offload import offload
 from datlake_sdk.aio_paging import AsyncPaged
 from datlake_sdk.client import DatlakeClient
@@ -22,14 +23,11 @@ if TYPE_CHECKING:
     from datlake_sdk.wire.models import (
         Artifact,
         DataRef,
-        Direction,
         Event,
         EventResults,
-        Graph,
         Job,
         LakeObject,
         Namespace,
-        NodeKind,
         ProcessIdentity,
         Run,
         RunDiff,
@@ -46,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncDatlakeClient"]
 
 
-class AsyncDatlakeClient:
+class AsyncDatlakeClient(AsyncLineageMethods):
     """A `DatlakeClient` whose methods are awaitable; the same arguments, answers and errors."""
 
     def __init__(
@@ -326,7 +324,7 @@ class AsyncDatlakeClient:
         return AsyncPaged(await offload(lambda: self.sync.list_tables(limit=limit, cursor=cursor, **call)))
 
     async def update_table(self, table_name: str, changes: Mapping[str, object], **call: Unpack[Call]) -> Table:
-        """The table with `owner`, `description`, `expected_freshness_s` or `compatibility` changed; null clears."""
+        """The table with `owner`, `description`, `location`, `expected_freshness_s` or `compatibility` changed."""
         return await offload(lambda: self.sync.update_table(table_name, changes, **call))
 
     async def resolve_table_uri(self, table_name: str, **call: Unpack[Call]) -> str:
@@ -350,38 +348,6 @@ class AsyncDatlakeClient:
     async def update_job(self, job_name: str, changes: Mapping[str, object], **call: Unpack[Call]) -> Job:
         """The job with `owner` or `description` changed; null clears."""
         return await offload(lambda: self.sync.update_job(job_name, changes, **call))
-
-    async def lineage(
-        self,
-        name: str | None = None,
-        *,
-        kind: NodeKind | None = None,
-        direction: Direction = "both",
-        depth: int = 4,
-        version: int | None = None,
-        run_id: str | None = None,
-        snapshot_id: str | None = None,
-        level: Literal["table", "run"] | None = None,
-        as_of: When | None = None,
-        max_nodes: int = 250,
-        **call: Unpack[Call],
-    ) -> Graph:
-        """What feeds a table and what it feeds; of a job, run or snapshot where `kind`, or its id, says so."""
-        return await offload(
-            lambda: self.sync.lineage(
-                name,
-                kind=kind,
-                direction=direction,
-                depth=depth,
-                version=version,
-                run_id=run_id,
-                snapshot_id=snapshot_id,
-                level=level,
-                as_of=as_of,
-                max_nodes=max_nodes,
-                **call,
-            )
-        )
 
     async def get_config(self, **call: Unpack[Call]) -> ServerConfig:
         """What the lake is and takes."""

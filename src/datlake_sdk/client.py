@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from datlake_sdk._connection import Connection
+from datlake_sdk._client_lineage import LineageMethods
 from datlake_sdk._lazy import LazyModule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
-    from typing import Literal, Unpack
+    from typing import Unpack
 
     from datlake_sdk import _calls as calls
     from datlake_sdk._connection import Call
@@ -20,15 +20,12 @@ if TYPE_CHECKING:
     from datlake_sdk.wire.models import (
         Artifact,
         DataRef,
-        Direction,
         Event,
         EventResults,
-        Graph,
         Job,
         LakeObject,
         LogState,
         Namespace,
-        NodeKind,
         ProcessIdentity,
         Run,
         RunDiff,
@@ -47,7 +44,7 @@ else:
 __all__ = ["DatlakeClient"]
 
 
-class DatlakeClient(Connection):
+class DatlakeClient(LineageMethods):
     """Talks to a lake: a server's (`http(s)://…`) or the embedded one in a folder (a path, or nothing at all).
 
     Safe to share between threads and to use after a fork. Every method also takes `namespace=`, `api_key=` (a token for
@@ -298,7 +295,10 @@ class DatlakeClient(Connection):
         return self._pages(ops.ListTables(limit=limit, cursor=cursor, namespace=self._scope(call)), call)
 
     def update_table(self, table_name: str, changes: Mapping[str, object], **call: Unpack[Call]) -> Table:
-        """The table with `owner`, `description`, `expected_freshness_s` or `compatibility` changed; null clears."""
+        """The table with `owner`, `description`, `location`, `expected_freshness_s` or `compatibility` changed.
+
+        Null clears. `location` is the storage where its data is: what others tell of that storage is of this table.
+        """
         return self._call(calls.update(ops.UpdateTable, changes, self._scope(call), table_name=table_name), call)
 
     def resolve_table_uri(self, table_name: str, **call: Unpack[Call]) -> str:
@@ -322,40 +322,6 @@ class DatlakeClient(Connection):
     def update_job(self, job_name: str, changes: Mapping[str, object], **call: Unpack[Call]) -> Job:
         """The job with `owner` or `description` changed; null clears."""
         return self._call(calls.update(ops.UpdateJob, changes, self._scope(call), job_name=job_name), call)
-
-    def lineage(
-        self,
-        name: str | None = None,
-        *,
-        kind: NodeKind | None = None,
-        direction: Direction = "both",
-        depth: int = 4,
-        version: int | None = None,
-        run_id: str | None = None,
-        snapshot_id: str | None = None,
-        level: Literal["table", "run"] | None = None,
-        as_of: When | None = None,
-        max_nodes: int = 250,
-        **call: Unpack[Call],
-    ) -> Graph:
-        """What feeds a table and what it feeds; of a job, run or snapshot where `kind`, or its id, says so.
-
-        `depth` counts edges: table → job → table is 2.
-        """
-        op = ops.Lineage(
-            kind=kind or ("run" if run_id else "snapshot" if snapshot_id else "table"),
-            name=name,
-            version=version,
-            run_id=run_id,
-            snapshot_id=snapshot_id,
-            direction=direction,
-            depth=depth,
-            level=level,
-            as_of=calls.time_of(as_of),
-            max_nodes=max_nodes,
-            namespace=self._scope(call),
-        )
-        return self._call(op, call)
 
     def get_config(self, **call: Unpack[Call]) -> ServerConfig:
         """What the lake is and takes."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar, cast
 
 from msgspec import Struct
 
 from datlake_sdk.errors import DatlakeError, InvalidRequest, ServerError, TransientNetworkError
 from datlake_sdk.transport.retry import FailedAttempt, is_retried, retry_after_s
 from datlake_sdk.wire import codec
+from datlake_sdk.wire.models import BatchSummary, LineageResults
+from datlake_sdk.wire.operations import RecordLineageBatch, answer_type
 from datlake_sdk.wire.problems import CONTENT_TYPE, Problem, error_class, error_from_problem, is_retryable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from datlake_sdk.wire.operations import Op
 
 T = TypeVar("T")
 
@@ -33,6 +37,15 @@ class Received(Struct, frozen=True):
     def request_id(self) -> str | None:
         """The id under which the server's log has this call."""
         return self.headers.get("x-request-id")
+
+
+def answer_from(received: Received, op: Op[T]) -> T:
+    """What `op` was answered. Raises `FailedAttempt` with the error that it stands for."""
+    if received.status == 204 and isinstance(op, RecordLineageBatch):
+        # The specification's way to say that all events were accepted.
+        summary = BatchSummary(received=len(op.events), successful=len(op.events))
+        return cast("T", LineageResults(status="success", summary=summary))
+    return value_from(received, answer_type(type(op)))
 
 
 def value_from(received: Received, kind: type[T]) -> T:

@@ -15,7 +15,7 @@ from datlake_sdk import __version__
 from datlake_sdk._lazy import loading
 from datlake_sdk.errors import ConfigError, DatlakeError, TransientNetworkError
 from datlake_sdk.transport.address import ServerAddress, proxy_for
-from datlake_sdk.transport.answers import ANSWER_LIMIT_BYTES, Received, refuse, value_from
+from datlake_sdk.transport.answers import ANSWER_LIMIT_BYTES, Received, answer_from, refuse, value_from
 from datlake_sdk.transport.logs import log_target, part_from
 from datlake_sdk.transport.objects import Progress, Reader, download, upload
 from datlake_sdk.transport.retry import ONCE, Budget, FailedAttempt, Policy, chance, retried
@@ -24,7 +24,6 @@ from datlake_sdk.wire.codec import checked
 from datlake_sdk.wire.http import BODY_METHODS, object_target, request_from_operation
 from datlake_sdk.wire.ids import new_id
 from datlake_sdk.wire.models import LogState
-from datlake_sdk.wire.operations import answer_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -66,7 +65,7 @@ class HttpTransport:
 
         ask = _Ask(request.method, request.target, headers, request.body)
 
-        return self._asked(ask, options, lambda received: value_from(received, answer_type(type(op))), op)
+        return self._asked(ask, options, lambda received: answer_from(received, op), op)
 
     def upload(self, namespace: str, bucket: str, object_name: str, path: str, options: CallOptions) -> LakeObject:
         """The object that the file at `path` became: as many bytes as it had when this began, checked by digest."""

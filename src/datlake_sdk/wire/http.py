@@ -45,9 +45,9 @@ def request_from_operation(op: Op[T]) -> Request:
     values = msgspec.to_builtins(op)
     values.pop(op.body_field, None)
     values.pop("op")
-    namespace = values.pop("namespace", DEFAULT_NAMESPACE)
+    # Absent where it is the operation's own default, which is not the same for all.
+    query = {"namespace": values.pop("namespace")} if "namespace" in values else {}
     path = _fill(op.http.paths, values)
-    query = {} if namespace == DEFAULT_NAMESPACE else {"namespace": namespace}
     if body is not None:
         return Request(op.http.method, API_PREFIX + path + query_string(query | values), body)
     if op.http.method in BODY_METHODS:
