@@ -28,7 +28,11 @@ OFFENCES = {
         "datlake_sdk/wire/__init__.py",
         "import datlake_sdk.transport",
     ),
-    "Services know the wire, the errors, the caller and the transaction, nothing else": (
+    "OpenLineage's translation is made of the wire, the errors and msgspec": (
+        "datlake_sdk/lineage/__init__.py",
+        "import datlake_sdk.settings",
+    ),
+    "Services know the wire, OpenLineage, the errors, the caller and the transaction, nothing else": (
         "datlake_server/services/__init__.py",
         "import datlake_server.http",
     ),

@@ -15,6 +15,7 @@ from typing import cast
 
 import msgspec
 
+from datlake_sdk.lineage.naming import dataset_name
 from datlake_sdk.wire.ids import derived_id
 from datlake_sdk.wire.models import Artifact, DataRef, Ending, Event, Run, RunData, RunError, RunState
 from datlake_sdk.wire.operations import (
@@ -29,7 +30,6 @@ from datlake_sdk.wire.operations import (
     RegisterSnapshot,
     StartRun,
 )
-from datlake_server.services.places import dataset_name
 from tests.properties.world import NEVER, NOTHING, Edge, Made, Node, Place, Step, World
 
 TICK = timedelta(microseconds=1)

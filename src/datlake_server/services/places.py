@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from datlake_sdk.errors import NotFound
+from datlake_sdk.lineage.naming import dataset_name, uri_of
 from datlake_server.services import aliases
 from datlake_server.services.records import RunRow, SnapshotRow, TableRow
 
@@ -62,7 +63,7 @@ def table_row(tx: Tx, namespace: str, name: str) -> TableRow:
     """The table of that name, made if it is not known yet."""
     row = tx.one(TableRow, "tables.get", namespace=namespace, name=name)
     if row is None:
-        tx.do("tables.insert", namespace=namespace, name=name, now=tx.now, location=_location(namespace, name))
+        tx.do("tables.insert", namespace=namespace, name=name, now=tx.now, location=uri_of(namespace, name))
         row = tx.one(TableRow, "tables.get", namespace=namespace, name=name)
         assert row is not None  # inserted in this very transaction  # noqa: S101
         aliases.joined(tx, row)
@@ -119,20 +120,6 @@ def pointed_at(tx: Tx, loose: Loose) -> Place:
     return Place(loose.named or table_row(tx, *dataset_name(loose.uri)).table_id)
 
 
-def dataset_name(uri: str) -> tuple[str, str]:
-    """The (namespace, name) of a bare URI, as OpenLineage's naming has it: the store, and the path within it."""
-    from urllib.parse import urlsplit  # a job's first run does not need it
-
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        return "uri", uri
-    if parts.scheme in {"", "file"}:
-        return "file", parts.path or uri
-    path = parts.path.lstrip("/") + (f"?{parts.query}" if parts.query else "")
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", path or "/"
-
-
 def _pinned(tx: Tx, item: DataRef, snapshot_id: str, namespace: str, role: Role) -> Told:
     how = (item.stale, item.age_s, item.deferred) if role == "input" else (False, None, False)
     place = Place(_table_of(tx, item, snapshot_id, namespace), snapshot_id)
@@ -148,12 +135,3 @@ def _table_of(tx: Tx, item: DataRef, snapshot_id: str, namespace: str) -> int:
         return known.table_id
     message = f"there is no snapshot {snapshot_id} in namespace {namespace!r}; name its table as well, or register it"
     raise NotFound(message, code="snapshot_not_found")
-
-
-def _location(namespace: str, name: str) -> str | None:
-    """Where the data of a bare URI is, by its name alone: whoever told of it first makes no difference."""
-    if "://" in namespace:
-        return namespace if name == "/" else f"{namespace}/{name}"
-    if namespace == "file" and name.startswith("/"):
-        return f"file://{name}"
-    return name if namespace == "uri" and "://" in name else None
