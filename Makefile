@@ -9,6 +9,7 @@ MAKEFLAGS += --no-builtin-rules
 VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := build/lowest
+ENGINES := build/engines
 # Two test processes: one per core of the smallest machine CI offers; more gain little, because stories wait on real disks.
 TEST_PROCESSES ?= 2
 TEST_ARGS ?=
@@ -40,7 +41,7 @@ define install
 	@touch $@
 endef
 
-.PHONY: help setup demo test test-lowest faults check format bench dist lock clean
+.PHONY: help setup demo test test-lowest test-engines faults check format bench dist lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +63,13 @@ $(LOWEST)/lowest.stamp: requirements/dev.txt requirements/lowest.txt pyproject.t
 	@$(LOWEST)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
+# Each engine has an environment of its own, as its users have it: their requirements and ours never have to agree.
+$(ENGINES)/%.stamp: requirements/engines-%.txt | $(BIN)/python
+	@echo "datlake: installing $< into $(ENGINES)/$* (once; later runs skip this)"
+	@$(BIN)/python -m venv --clear $(ENGINES)/$*
+	@$(ENGINES)/$*/bin/python -m pip install --quiet --require-hashes --no-deps -r $<
+	@touch $@
+
 setup: $(VENV)/dev.stamp ## Make .venv with everything pinned, and the package in it, editable
 
 demo: $(VENV)/demo.stamp ## Run the New York weather jobs on an embedded lake and show their lineage
@@ -78,6 +86,9 @@ test: $(VENV)/dev.stamp ## Run all tests (TEST_ARGS='-k word' narrows them, TEST
 
 test-lowest: $(LOWEST)/lowest.stamp ## Run all tests against the oldest base and server dependencies allowed
 	@$(LOWEST)/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(TEST_ARGS)
+
+test-engines: $(VENV)/dev.stamp $(ENGINES)/dbt.stamp $(ENGINES)/airflow.stamp ## Let real dbt and Airflow tell a lake what they do, and keep what was seen
+	@DATLAKE_ENGINES="$(CURDIR)/$(ENGINES)" $(BIN)/python -m pytest tests/engines -s --timeout 900 $(TEST_ARGS)
 
 faults: $(VENV)/dev.stamp ## Run the long round of the fault suite and keep its figures (an hour and more; root for all of it)
 	@DATLAKE_FAULTS=long $(BIN)/python -m pytest tests/faults tests/properties/test_any_order.py tests/properties/test_outbox_machine.py \
@@ -117,6 +128,8 @@ lock: $(BIN)/python ## Resolve requirements/*.in again (LOCK_ARGS=--upgrade for 
 	@$(LOCK) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	@$(LOCK) --extra server --resolution lowest-direct pyproject.toml -o requirements/lowest.txt
 	@$(LOCK) requirements/lock.in -o requirements/lock.txt
+	@$(LOCK) requirements/engines-dbt.in -o requirements/engines-dbt.txt
+	@$(LOCK) requirements/engines-airflow.in -o requirements/engines-airflow.txt
 
 clean: ## Remove what was built and the demo's lake; keeps .venv
 	@rm -rf dist build $(DEMO_HOME) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.*
