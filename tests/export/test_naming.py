@@ -74,7 +74,13 @@ CREDENTIALS = [
     "file://sam:hunter2@nas/share",
 ]
 # What a producer may have named so: it is theirs, but no URI is made of it that tells it on.
-NO_WAY_BACK = [("default", "sales"), ("file", "data/a.csv"), ("uri", "sales"), ("my space:x", "y"), ("arn:aws:sns", "t")]
+NO_WAY_BACK = [
+    ("default", "sales"),
+    ("file", "data/a.csv"),
+    ("uri", "sales"),
+    ("my space:x", "y"),
+    ("arn:aws:sns", "t"),
+]
 
 
 @pytest.mark.parametrize("uri", NAMES)
