@@ -17,6 +17,7 @@ MEASURES = {
     "P3": "p03_embedded_run",
     "P4": "p04_http_run",
     "P5": "p05_events",
+    "P7": "p07_ingest",
     "P10": "p10_artifacts",
     "P13": "p13_command_line",
 }

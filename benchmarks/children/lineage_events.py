@@ -1,0 +1,97 @@
+"""OpenLineage events as a busy platform tells them: START (2 KB) and COMPLETE (3.5 KB) of runs of a few dozen jobs.
+
+Every run is another; jobs and tables come again, as they do. Made before anything is timed, as bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+
+JOBS = 48
+COLUMNS = 12
+BEGAN = datetime.now(UTC) - timedelta(hours=1)
+
+PRODUCER = "https://shop.example/pipelines/2.4.1"
+SPEC = "https://openlineage.io/spec/facets"
+STORE = "s3://shop-lake"
+
+Json = dict[str, object]
+
+
+def events(count: int) -> list[bytes]:
+    """So many events, in the order in which they happened."""
+    return [event for number in range((count + 1) // 2) for event in _run(number)][:count]
+
+
+def _run(number: int) -> tuple[bytes, bytes]:
+    job, run_id, at = number % JOBS, str(uuid.uuid4()), BEGAN + timedelta(milliseconds=40 * number)
+    start = _event("START", at, job, run_id)
+    start["inputs"] = [_dataset(job), _dataset(job + 1, schema=_schema())]
+    complete = _event("COMPLETE", at + timedelta(seconds=30), job, run_id)
+    complete["inputs"] = [_dataset(job), _dataset(job + 1)]
+    complete["outputs"] = [_output(job)]
+    return _bytes(start), _bytes(complete)
+
+
+def _bytes(event: Json) -> bytes:
+    return json.dumps(event, separators=(",", ":")).encode()
+
+
+def _event(kind: str, at: datetime, job: int, run_id: str) -> Json:
+    parent: Json = {"run": {"runId": str(uuid.UUID(int=at.minute + 60 * at.hour))}, "job": _job(JOBS)}
+    facet = _facet("1-2-0/ParentRunFacet", {**parent, "root": parent})
+    run: Json = {"runId": run_id, "facets": {"parent": facet}}
+    query = "select {} from orders_{} join customers_{} using (customer_id) where placed_on >= '2026-03-01'"
+    sql = query.format(", ".join(_columns()), job, job)
+    facets = {
+        "sql": _facet("1-1-0/SQLJobFacet", {"query": sql, "dialect": "spark"}),
+        "jobType": _facet(
+            "2-0-4/JobTypeJobFacet", {"processingType": "BATCH", "integration": "SPARK", "jobType": "JOB"}
+        ),
+    }
+    return {
+        "eventType": kind,
+        "eventTime": at.isoformat(),
+        "producer": PRODUCER,
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+        "run": run,
+        "job": {**_job(job), "facets": facets},
+    }
+
+
+def _job(job: int) -> Json:
+    return {"namespace": "shop-pipelines", "name": f"curate_orders_{job}"}
+
+
+def _dataset(table: int, **facets: Json) -> Json:
+    return {"namespace": STORE, "name": f"raw/orders_{table}", "facets": facets}
+
+
+def _output(job: int) -> Json:
+    fields = {
+        column: {"inputFields": [{"namespace": STORE, "name": f"raw/orders_{job}", "field": column}]}
+        for column in _columns()
+    }
+    return {
+        "namespace": STORE,
+        "name": f"curated/orders_{job}",
+        "facets": {"schema": _schema(), "columnLineage": _facet("1-2-0/ColumnLineageDatasetFacet", {"fields": fields})},
+        "outputFacets": {
+            "outputStatistics": _facet("1-0-2/OutputStatisticsOutputDatasetFacet", {"rowCount": 4180, "size": 91245})
+        },
+    }
+
+
+def _schema() -> Json:
+    fields = [{"name": column, "type": "decimal(18,2)"} for column in _columns()]
+    return _facet("1-2-0/SchemaDatasetFacet", {"fields": fields})
+
+
+def _columns() -> list[str]:
+    return [f"column_{number}" for number in range(COLUMNS)]
+
+
+def _facet(schema: str, body: Json) -> Json:
+    return {"_producer": PRODUCER, "_schemaURL": f"{SPEC}/{schema}.json", **body}
