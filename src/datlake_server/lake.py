@@ -21,6 +21,7 @@ from datlake_server.places import refuse_network_file_system
 from datlake_server.run_logs import LogPlace, RunLogs
 from datlake_server.serverlock import is_served
 from datlake_server.services import catalog, diff, events, graph, legacy, lineage, receipts, runs, snapshots
+from datlake_server.services.openlineage import ingest
 from datlake_server.services.presence import Watch
 from datlake_server.services.receipts import Answered
 from datlake_server.services.registry import HANDLERS
@@ -37,7 +38,17 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 
 # Importing them is what fills HANDLERS.
-SERVICES: Final[tuple[ModuleType, ...]] = (catalog, diff, events, graph, legacy, lineage, runs, snapshots)
+SERVICES: Final[tuple[ModuleType, ...]] = (
+    catalog,
+    diff,
+    events,
+    graph,
+    ingest,
+    legacy,
+    lineage,
+    runs,
+    snapshots,
+)
 
 NOBODY: Final = Caller()
 PATIENCE_S: Final = 5.0

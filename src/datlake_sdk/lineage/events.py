@@ -1,7 +1,7 @@
 """Reads OpenLineage events of every version, leniently: what is not needed may be missing or odd, and is kept. Pure.
 
-Facets stay JSON text in canonical form (keys sorted, no blanks): equal ones are equal, and unknown ones come back as they
-were.
+Facets stay JSON text in canonical form (keys sorted, no blanks): equal ones are equal, and unknown ones come back as
+they were.
 """
 
 from __future__ import annotations

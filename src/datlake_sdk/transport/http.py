@@ -39,6 +39,8 @@ T = TypeVar("T")
 # As many as there are threads would be polite to nobody: more than these are closed again after use.
 _KEPT_CONNECTIONS: Final = 16
 _PIECE_BYTES: Final = 1 << 20
+# Where a specification answers without a body, ours says what became of each event (RFC 7240, section 4.2).
+_WITH_ANSWER: Final = {"Prefer": "return=representation"}
 _USER_AGENT: Final = f"datlake-sdk/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -62,6 +64,7 @@ class HttpTransport:
         if request.method in BODY_METHODS:
             headers["Idempotency-Key"] = op.key or new_id()
             headers["Content-Type"] = "application/json"
+            headers |= _WITH_ANSWER if op.body_field is not None else {}
 
         ask = _Ask(request.method, request.target, headers, request.body)
 

@@ -19,7 +19,7 @@ from datlake_sdk.wire.models import (
     Related,
     SearchHit,
 )
-from datlake_sdk.wire.op import Cursor, Depth, Limit, MaxNodes, Op, Route
+from datlake_sdk.wire.op import Cursor, Depth, Limit, MaxNodes, Op, Route, digest_of
 from datlake_sdk.wire.times import Time
 
 ANY_NAMESPACE = ""
@@ -89,6 +89,11 @@ class RecordLineage(Op[LineageReceipt], frozen=True, kw_only=True):
     event: Raw
     strict: bool = False
 
+    @property
+    def key(self) -> str | None:
+        """A digest of the event."""
+        return f"openlineage:{digest_of(self.event)}"
+
 
 class RecordLineageBatch(Op[LineageResults], frozen=True, kw_only=True):
     """Takes up to 1,000 OpenLineage events; each is accepted or refused by itself. 204 where all were accepted."""
@@ -99,6 +104,11 @@ class RecordLineageBatch(Op[LineageResults], frozen=True, kw_only=True):
 
     events: Annotated[list[Raw], Meta(max_length=1000)]
     strict: bool = False
+
+    @property
+    def key(self) -> str | None:
+        """A digest of the batch."""
+        return f"openlineage:{digest_of(self.events)}"
 
 
 class RunOpenLineage(Op[Page[dict[str, object]]], frozen=True, kw_only=True):

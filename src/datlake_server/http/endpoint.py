@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from datlake_sdk.errors import InvalidRequest
 from datlake_sdk.wire.http import BODY_METHODS, operation_from_request, query_name
+from datlake_sdk.wire.models import LineageResults
 from datlake_sdk.wire.operations import (
     GetSnapshot,
     GetTableSnapshot,
@@ -15,9 +16,11 @@ from datlake_sdk.wire.operations import (
     Lineage,
     LogEvents,
     Op,
+    RecordLineageBatch,
 )
 from datlake_server.caller import Caller
 from datlake_server.http.exchange import Answer, Headers, Incoming, json_answer, tagged_answer, take_names_from_query
+from datlake_server.http.packed import unpacked
 from datlake_server.services.catalog import LIMITS
 from datlake_server.services.receipts import is_keyed
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 BODY_LIMIT_BYTES: Final = LIMITS["body_bytes"]
 BATCH_LIMIT_BYTES: Final = LIMITS["batch_bytes"]
 DEPTH_LIMIT: Final = 64  # deeper JSON is no metadata; it would only exhaust whoever reads it back
+BATCHES: Final[frozenset[type[Op[object]]]] = frozenset({LogEvents, RecordLineageBatch})
 TAGGED: Final[frozenset[type[Op[object]]]] = frozenset({GetSnapshot, GetTableSnapshot, LatestSnapshot, Lineage})
 
 _STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -48,7 +52,7 @@ class OperationEndpoint:
         self._lake = lake
         self._threads = threads
         self._has_body = op_type.http.method in BODY_METHODS
-        self._limit_bytes = BATCH_LIMIT_BYTES if op_type is LogEvents else BODY_LIMIT_BYTES
+        self._limit_bytes = BATCH_LIMIT_BYTES if op_type in BATCHES else BODY_LIMIT_BYTES
         self._parameters = frozenset(query_parameters(op_type, path))
 
     async def __call__(self, request: Incoming) -> Answer:
@@ -75,13 +79,26 @@ class OperationEndpoint:
             del request.query[name]
 
     def _answer(self, request: Incoming, body: bytes) -> Answer:
+        body = unpacked(body, request.header(b"content-encoding"), self._limit_bytes)
         _require_shallow(body)
         op = operation_from_request(self._op_type, request.names, request.query, body)
         key = key_from_header(request.header(b"idempotency-key")) if is_keyed(self._op_type) else None
         answer = self._lake.answer(op, Caller(key=key, request_id=request.request_id))
         if self._op_type in TAGGED:
             return tagged_answer(answer.value, request.header(b"if-none-match"))
+        if _says_nothing(answer.value) and not _wants_all(request):
+            return Answer(status=204, headers=_REPLAYED if answer.is_replay else ())
         return json_answer(answer.value, self._op_type.http.status, _REPLAYED if answer.is_replay else ())
+
+
+def _says_nothing(answer: object) -> bool:
+    """True for a batch of OpenLineage events that were all accepted: then its specification answers without a body."""
+    return isinstance(answer, LineageResults) and answer.status == "success"
+
+
+def _wants_all(request: Incoming) -> bool:
+    """True where the sender prefers a body (RFC 7240, section 4.2), as our own clients do."""
+    return "return=representation" in (request.header(b"prefer") or "")
 
 
 def path_names(path: str) -> list[str]:
@@ -91,7 +108,11 @@ def path_names(path: str) -> list[str]:
 
 def query_parameters(op_type: type[Op[object]], path: str) -> dict[str, str]:
     """Query parameter to field, for an operation at one of its paths."""
-    fields = ["namespace"] if op_type.http.method in BODY_METHODS else list(op_type.__struct_fields__)
+    fields = list(op_type.__struct_fields__)
+    if op_type.body_field is not None:
+        fields.remove(op_type.body_field)
+    elif op_type.http.method in BODY_METHODS:
+        fields = ["namespace"]
     return {query_name(field): field for field in fields if field not in path_names(path)}
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias, cast, get_type_hints
 
 import msgspec
 
 from datlake_sdk.wire.http import API_PREFIX, BODY_METHODS
 from datlake_sdk.wire.models import LakeObject, LogState
-from datlake_sdk.wire.operations import OPERATIONS, Op, answer_type
+from datlake_sdk.wire.operations import OPERATIONS, Op, RecordLineageBatch, answer_type
 from datlake_sdk.wire.problems import Problem
 from datlake_server.http.endpoint import KEY_PATTERN, TAGGED, path_names, query_parameters
 from datlake_server.http.openapi_extras import REQUEST_ID, extra_paths, problem_responses, problems
+from datlake_server.services.catalog import LIMITS
 from datlake_server.services.receipts import is_keyed
 
 Json: TypeAlias = dict[str, object]
@@ -81,8 +82,12 @@ def _operation(op_type: type[Op[object]], path: str, schema: Json, answer: Json)
         "responses": _responses(op_type, answer),
     }
     if has_body:
-        body = _body(schema, path, null_is_absent=op_type.http.method != "PATCH")
-        described["requestBody"] = {"required": "required" in body, "content": {"application/json": {"schema": body}}}
+        whole = op_type.body_field
+        body = _events(op_type, whole) if whole else _body(schema, path, null_is_absent=op_type.http.method != "PATCH")
+        described["requestBody"] = {
+            "required": whole is not None or "required" in body,
+            "content": {"application/json": {"schema": body}},
+        }
     return described
 
 
@@ -117,9 +122,11 @@ def _responses(op_type: type[Op[object]], answer: Json) -> Json:
         statuses.append(404)
     if op_type.http.method in BODY_METHODS:
         statuses += [408, 409, 413, 415, 507]
-    unchanged: Json = (
+    unchanged: dict[str, Json] = (
         {"304": {"description": "The client has this already.", "headers": headers}} if op_type in TAGGED else {}
     )
+    if op_type is RecordLineageBatch:
+        unchanged["204"] = {"description": "All events were accepted.", "headers": headers}
     return {str(op_type.http.status): good, **unchanged, **problems(*sorted(statuses))}
 
 
@@ -134,6 +141,13 @@ def _body(schema: Json, path: str, *, null_is_absent: bool) -> Json:
     }
     needed = [name for name in required if name not in elsewhere]
     return {"type": "object", "properties": fields, **({"required": needed} if needed else {})}
+
+
+def _events(op_type: type[Op[object]], field: str) -> Json:
+    """The body of an operation that takes JSON which others specify: one object, or a list of them."""
+    one: Json = {"type": "object", "description": "An OpenLineage event: of a run, a job or a dataset."}
+    is_list = get_type_hints(op_type)[field] is not msgspec.Raw
+    return {"type": "array", "items": one, "maxItems": LIMITS["batch_events"]} if is_list else one
 
 
 def _fields(schema: Json) -> dict[str, Json]:

@@ -68,11 +68,16 @@ def record_told(tx: Tx, run: RunRow, telling: Telling, items: Sequence[Told]) ->
     _pair(tx, run, telling.role, _put(tx, run, telling, items))
 
 
+def put_told(tx: Tx, run: RunRow, telling: Telling, items: Sequence[Told]) -> None:
+    """As `record_told`, for who pairs the run anew afterwards."""
+    _put(tx, run, telling, items)
+
+
 def forget_of_others(tx: Tx, run: RunRow, table_id: int) -> None:
     """That the run read the table as others left it is not told any more."""
     tx.do("lineage.lift_loose", run_id=run.run_id)
     tx.do("lineage.forget_of_others", run_id=run.run_id, table_id=table_id)
-    _lay(tx, run.run_id)
+    lay(tx, run.run_id)
     pair_anew(tx, run)
 
 
@@ -99,7 +104,7 @@ def unstate(tx: Tx, run: RunRow, snapshot: SnapshotRow) -> None:
     """What the snapshot was stated to be made from is forgotten, to be told anew."""
     tx.do("lineage.lift_loose", run_id=run.run_id)
     tx.do("lineage.forget_stated", run_id=run.run_id, output=snapshot.snapshot_id)
-    _lay(tx, run.run_id)
+    lay(tx, run.run_id)
     pair_anew(tx, run)
 
 
@@ -203,14 +208,15 @@ def _move(tx: Tx, run_id: str, moved: Sequence[tuple[Loose, Place]]) -> None:
     tx.do("lineage.lift_loose", run_id=run_id)
     for loose, place in moved:
         tx.do("lineage.point", **asdict(replace(loose, table_id=place.table_id, snapshot_id=place.snapshot_id)))
-    _lay(tx, run_id)
+    lay(tx, run_id)
     if run is not None:
         pair_anew(tx, run)
     for table_id in sorted({loose.table_id for loose, _ in moved if not loose.named and not loose.snapshot_id}):
         drop_unused(tx, table_id)
 
 
-def _lay(tx: Tx, run_id: str) -> None:
+def lay(tx: Tx, run_id: str) -> None:
+    """What was told loosely is on the run again, after it was lifted to be told another way."""
     tx.do("lineage.keep_told", run_id=run_id)
     tx.do("lineage.lay_loose", run_id=run_id)
 

@@ -39,7 +39,7 @@ def register(tx: Tx, op: RegisterSnapshot, snapshot_id: str | None) -> SnapshotR
     fingerprint = _fingerprint(op)
     known = _known(tx, op, snapshot_id, fingerprint)
     if known is None:
-        return _accepted(tx, op, run, _New((snapshot_id or new_id()).lower(), at, fingerprint))
+        return _accepted(tx, op, run, NewSnapshot((snapshot_id or new_id()).lower(), at, fingerprint))
     if at >= known.created_at or op.expected_version is not None:
         return known  # one that was made knowing the latest was put after it, and stays there
     return _told_earlier(tx, op, run, known, at)
@@ -52,13 +52,15 @@ def imply(tx: Tx, run: RunRow, op: RegisterSnapshot, at: int) -> None:
     snapshot_id = derived_id("implied", op.namespace, run.run_id, op.table_name, op.uri)
     known = tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id)
     if known is None:
-        _accepted(tx, op, run, _New(snapshot_id, at, _fingerprint(op), implied=1))
+        _accepted(tx, op, run, NewSnapshot(snapshot_id, at, _fingerprint(op), implied=1))
     elif (at, op.format, json_text(op.schema)) < (known.created_at, known.format, known.schema):
         # Of two ends that imply the same snapshot the earlier says what it is, then the lesser content.
         _told_earlier(tx, op, run, known, at)
 
 
-class _New(msgspec.Struct, frozen=True):
+class NewSnapshot(msgspec.Struct, frozen=True):
+    """What a snapshot is given that no operation says. implied: 1 by an older client's run end, 2 by events."""
+
     snapshot_id: str
     at: int
     fingerprint: str
@@ -90,13 +92,13 @@ def _known(tx: Tx, op: RegisterSnapshot, snapshot_id: str | None, fingerprint: s
     return row
 
 
-def _accepted(tx: Tx, op: RegisterSnapshot, run: RunRow | None, new: _New) -> SnapshotRow:
+def _accepted(tx: Tx, op: RegisterSnapshot, run: RunRow | None, new: NewSnapshot) -> SnapshotRow:
     """The next version of its table, the output of its run, and what was read by whoever read the newest since."""
     # Only the end of a run implies any, so that nobody looks for them before.
     displaced = _displaced(tx, run, op) if run is not None and run.state != "running" and not new.implied else []
     table = table_row(tx, op.namespace, op.table_name)
     version = next((one.version for one in displaced if one.table_id == table.table_id), table.snapshot_count + 1)
-    row = _insert(tx, op, table, new, version)
+    row = insert(tx, op, table, new, version)
     if run is not None:
         lineage.record_snapshot(tx, run, row, op.inputs)
     lineage.point_anew(tx, row, row.created_at, row.created_at)
@@ -116,7 +118,8 @@ def _expect(op: RegisterSnapshot, latest: SnapshotRow | None) -> None:
         raise Conflict(message, code="version_conflict", current_version=current, run_id=op.run_id)
 
 
-def _insert(tx: Tx, op: RegisterSnapshot, table: TableRow, new: _New, version: int) -> SnapshotRow:
+def insert(tx: Tx, op: RegisterSnapshot, table: TableRow, new: NewSnapshot, version: int) -> SnapshotRow:
+    """The snapshot, stored as that version of its table. Raises `Conflict` where another version was expected."""
     latest = None if table.latest_id is None else snapshot_row(tx, table.latest_id)
     _expect(op, latest)
     at = new.at

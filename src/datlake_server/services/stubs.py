@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 
 from datlake_sdk.errors import NotFound
 from datlake_sdk.wire.times import micros
+from datlake_server.services.claims import BY_SDK, claim
 from datlake_server.services.records import JobRow, RunRow, owned
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ def ensured_run(tx: Tx, namespace: str, job_name: str, run_id: str, started: int
     """
     run_id = run_id.lower()
     row = tx.one(RunRow, "runs.get", run_id=run_id)
+    if row is not None and not row.origin & BY_SDK and row.namespace == namespace:
+        # Events alone told of it: an SDK knows better of which job it is.
+        row = claim(tx, row, ensured_job(tx, namespace, job_name), 0, mark=BY_SDK)
     if row is not None:
         owned(row, run_id, namespace, job_name)  # first: another namespace's run shows no sign of life by this
         tx.do("runs.seen", run_id=run_id, now=tx.now, started_at=started)

@@ -21,7 +21,8 @@ UPDATE runs SET last_seen_at = max(last_seen_at, :now), started_at = min(started
 WHERE run_id = :run_id;
 
 -- name: openlineage.claim_run
-UPDATE runs SET job_id = :job_id, namespace = :namespace, claimed_at = :claimed_at WHERE run_id = :run_id;
+UPDATE runs SET job_id = :job_id, namespace = :namespace, claimed_at = :claimed_at, origin = origin | :mark
+WHERE run_id = :run_id;
 
 -- name: openlineage.put_facets
 INSERT INTO openlineage_facets (kind, run_id, subject, name, value, at, digest)
@@ -80,9 +81,12 @@ ON CONFLICT (table_id, at, state, run_id) DO UPDATE SET other = max(lifecycle.ot
 
 -- name: openlineage.tag
 INSERT INTO tags (kind, run_id, subject, field, key, value, source, at, digest, deleted)
-VALUES (:kind, :run_id, :subject, :field, :key, :value, :source, :at, :digest, 0)
+SELECT :kind, :run_id, :subject, :field, :key, :value, :source, :at, :digest, EXISTS (
+    SELECT 1 FROM tags t WHERE t.kind = :kind AND t.run_id = :run_id AND t.subject = :subject AND t.field = '' AND t.key = ''
+        AND t.at >= :at)
+WHERE true
 ON CONFLICT (kind, run_id, subject, field, key) DO UPDATE SET
-    value = excluded.value, source = excluded.source, at = excluded.at, digest = excluded.digest, deleted = 0
+    value = excluded.value, source = excluded.source, at = excluded.at, digest = excluded.digest, deleted = excluded.deleted
 WHERE (excluded.at, excluded.digest) > (tags.at, tags.digest);
 
 -- name: openlineage.link_jobs
@@ -96,8 +100,32 @@ DELETE FROM job_pairs WHERE run_id = :run_id;
 INSERT INTO edges (source, job_id, target, first_seen, last_seen, run_count, last_run_id, declared_at)
 VALUES (:source, :job_id, :target, :at, :at, 0, '', :at)
 ON CONFLICT (source, job_id, target) DO UPDATE SET
-    first_seen = min(edges.first_seen, excluded.first_seen), last_seen = max(edges.last_seen, excluded.last_seen),
+    first_seen = min(edges.first_seen, excluded.first_seen),
+    last_seen = CASE WHEN edges.run_count = 0 THEN min(edges.last_seen, excluded.last_seen) ELSE edges.last_seen END,
     declared_at = coalesce(min(edges.declared_at, excluded.declared_at), excluded.declared_at);
 
--- name: openlineage.drop_run_edges
-DELETE FROM edges WHERE job_id = :job_id AND declared_at IS NULL AND run_count = 0;
+-- name: openlineage.table_name
+SELECT namespace, name FROM tables WHERE table_id = :table_id;
+
+-- name: openlineage.mark_run
+UPDATE runs SET origin = origin | :mark WHERE run_id = :run_id;
+
+-- name: openlineage.symlinks
+SELECT namespace, name FROM aliases WHERE table_id = :table_id AND kind = 'SYMLINK' AND deleted = 0;
+
+-- name: openlineage.untag
+-- A label without a key says until when all labels are taken back: those that arrive later and are older, too.
+INSERT INTO tags (kind, run_id, subject, field, key, at, digest, deleted) VALUES (:kind, :run_id, :subject, '', '', :at, '', 1)
+ON CONFLICT (kind, run_id, subject, field, key) DO UPDATE SET at = max(tags.at, excluded.at);
+
+-- name: openlineage.untag_older
+UPDATE tags SET deleted = 1
+WHERE kind = :kind AND run_id = :run_id AND subject = :subject AND at <= :at AND deleted = 0;
+
+-- name: openlineage.unlink_alias
+-- As for labels: an alias without a name says until when all symlinks are taken back.
+INSERT INTO aliases (namespace, name, table_id, kind, at, deleted) VALUES ('', '', :table_id, 'SYMLINK', :at, 1)
+ON CONFLICT (namespace, name, table_id) DO UPDATE SET at = max(aliases.at, excluded.at);
+
+-- name: openlineage.unlinked_until
+SELECT at AS n FROM aliases WHERE namespace = '' AND name = '' AND table_id = :table_id;

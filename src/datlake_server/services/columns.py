@@ -1,0 +1,161 @@
+"""Which column feeds which: read from the body of OpenLineage's column lineage facet, kept per run and per job.
+
+An empty source field is the whole source, an empty target field every column of the target.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from datlake_sdk.wire.models import Transformation
+from datlake_server.services.records import RunRow, json_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from datlake_server.store.base import Tx
+
+# What a target may have at most: beyond, nobody can read it, and a run would pay for it.
+MOST: Final = 20_000
+WHOLE: Final = ""
+
+
+class Columns(Struct, frozen=True):
+    """A column that feeds another, of tables by their numbers."""
+
+    source: int
+    source_field: str
+    target: int
+    target_field: str
+
+
+class _Known(Struct, frozen=True):
+    source: int
+    source_field: str
+    target_field: str
+    transformations: str
+    at: int
+
+
+def read(
+    told: Mapping[str, object], target: int, table_of: Callable[[str | None, str | None], int | None]
+) -> dict[Columns, list[Transformation]]:
+    """What a column lineage facet, or the field part of a lineage facet, says of the table `target`.
+
+    `table_of` gives the number of a table by namespace and name, null for what is none.
+    """
+    found: dict[Columns, list[Transformation]] = {}
+    for field, one in _sources(told):
+        name, namespace = _text(one.get("name")), _text(one.get("namespace"))
+        source = table_of(namespace, name) if one.get("type", "DATASET") != "JOB" else None
+        if source is None or len(found) >= MOST:
+            continue
+        key = Columns(source, _text(one.get("field")) or WHOLE, target, field)
+        steps = found.setdefault(key, [])
+        steps += [step for step in _transformations(one) if step not in steps]
+    return found
+
+
+def record(
+    tx: Tx,
+    run: RunRow,
+    target: int,
+    told: Mapping[Columns, list[Transformation]],
+    at: int,
+    *,
+    adds: bool = False,
+) -> None:
+    """The run's columns of `target` are fed as told; with `adds` beside what was told before."""
+    new = {key: json_text(sorted(steps, key=json_text)) for key, steps in told.items()}
+    known = {
+        Columns(row.source, row.source_field, target, row.target_field): row
+        for row in tx.all(_Known, "columns.of_run", run_id=run.run_id, target=target)
+    }
+    if not adds:
+        for key in known.keys() - new.keys():
+            tx.do("columns.drop", run_id=run.run_id, **asdict(key))
+            _count_anew(tx, run, key)
+    for key, steps in new.items():
+        before = known.get(key)
+        if before is None:
+            tx.do("columns.add", run_id=run.run_id, transformations=steps, at=at, **asdict(key))
+            tx.do("columns.count", job_id=run.job_id, run_id=run.run_id, transformations=steps, at=at, **asdict(key))
+        elif (before.transformations, before.at) != (steps, at):
+            row = _joined(before, steps, at) if adds else replace(before, transformations=steps, at=at)
+            tx.do("columns.add", run_id=run.run_id, transformations=row.transformations, at=row.at, **asdict(key))
+            _count_anew(tx, run, key)
+
+
+def declare(tx: Tx, job_id: int, told: Mapping[Columns, list[Transformation]], at: int) -> None:
+    """The job (0: a dataset, of itself) is declared to feed the columns so."""
+    for key, steps in told.items():
+        text = json_text(sorted(steps, key=json_text))
+        tx.do("columns.declare", job_id=job_id, transformations=text, at=at, **asdict(key))
+
+
+def move(tx: Tx, run: RunRow, job_id: int) -> None:
+    """The run was of the job `job_id` before: its columns count for the job that it is of now."""
+    rows = tx.all(Columns, "columns.all_of_run", run_id=run.run_id)
+    before = replace(run, job_id=job_id)
+    for key in rows:
+        _count_anew(tx, before, key)
+        _count_anew(tx, run, key)
+
+
+def _joined(before: _Known, steps: str, at: int) -> _Known:
+    """Of two tellings in one run the later's transformations, then the greater text; the same whichever came first."""
+    later = max((before.at, before.transformations), (at, steps))
+    return replace(before, at=later[0], transformations=later[1])
+
+
+def _count_anew(tx: Tx, run: RunRow, key: Columns) -> None:
+    tx.do("columns.drop_edge", job_id=run.job_id, **asdict(key))
+    tx.do("columns.count_anew", job_id=run.job_id, **asdict(key))
+
+
+def _sources(told: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Every source with the field that it feeds."""
+    fields = told.get("fields")
+    if isinstance(fields, dict):
+        for field, entry in cast("dict[str, object]", fields).items():
+            facts = _mapping(entry)
+            old = {name: facts[name] for name in ("transformationType", "transformationDescription") if name in facts}
+            for one in _mappings(facts.get("inputFields") or facts.get("inputs")):
+                yield field, {**old, **one}
+    for one in _mappings(told.get("dataset")):
+        yield WHOLE, one
+    for one in _mappings(told.get("inputs")):
+        if _text(one.get("field")):  # of the whole dataset is what tables are for
+            yield WHOLE, one
+
+
+def _transformations(one: Mapping[str, object]) -> list[Transformation]:
+    steps = [
+        Transformation(
+            type=_text(step.get("type")) or "DIRECT",
+            subtype=_text(step.get("subtype")),
+            description=_text(step.get("description")),
+            masking=masking if isinstance(masking := step.get("masking"), bool) else None,
+        )
+        for step in _mappings(one.get("transformations"))
+    ]
+    old, why = _text(one.get("transformationType")), _text(one.get("transformationDescription"))
+    if not steps and (old or why):  # as events before 2023 told it
+        masked = old == "MASKED"
+        steps.append(Transformation(type="DIRECT", subtype=old, description=why, masking=True if masked else None))
+    return steps
+
+
+def _mappings(value: object) -> Iterable[Mapping[str, object]]:
+    return [_mapping(one) for one in cast("list[object]", value) if one] if isinstance(value, list) else []
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

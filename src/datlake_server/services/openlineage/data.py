@@ -1,0 +1,120 @@
+"""What a run reads and writes, as its events tell it: inputs, and outputs that are snapshots of their own.
+
+Of the same thing told several times its first and last moment count. A dataset whose store tells a version is that
+snapshot, whoever names it; else an output is the one snapshot that the run made of it, and an input is the newest that
+others had made when the run was first told to read it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from datlake_sdk.lineage.ids import output_id, version_id
+from datlake_server.services import lineage
+from datlake_server.services.lineage import Telling
+from datlake_server.services.openlineage import snapshots
+from datlake_server.services.openlineage.batch import Batch, RunState, Span
+from datlake_server.services.places import Loose, Place, Role, Told, pointed_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datlake_sdk.lineage.events import Dataset
+
+VERSION = "version"
+
+
+def tell(batch: Batch, state: RunState, role: Role, datasets: Sequence[Dataset], at: int) -> bool:
+    """The run reads or writes the datasets as of `at`; true where that changed what it is paired with."""
+    fresh: list[Told] = []
+    for dataset in datasets:
+        table_id, version = batch.table_id(dataset), _version_of(dataset)
+        span = state.told.get((role, table_id, version))
+        now = Span(at, at) if span is None else Span(min(span.first_at, at), max(span.last_at, at))
+        if now == span:
+            continue
+        _store(batch, state, (role, table_id, version), now)
+        if not version and state.versions(role, table_id):
+            continue  # the versions that are told say it better
+        telling = _Telling(snapshots.Told(batch, dataset, table_id), state, version)
+        fresh += telling.read(span, now) if role == "input" else telling.written(span, now)
+    if fresh:
+        lineage.record_told(batch.tx, state.row, Telling(role, at), fresh)
+    return bool(fresh)
+
+
+class _Telling:
+    """One dataset of one event, told of a run."""
+
+    def __init__(self, told: snapshots.Told, state: RunState, version: str) -> None:
+        self._told = told
+        self._tx = told.batch.tx
+        self._dataset = told.dataset
+        self._table_id = told.table_id
+        self._state = state
+        self._version = version
+
+    def read(self, before: Span | None, now: Span) -> list[Told]:
+        """What is new to read, to be recorded as of this telling."""
+        if before is not None and before.first_at == now.first_at:
+            return []
+        if self._version:
+            if ("input", self._table_id, "") in self._state.told:
+                lineage.forget_of_others(self._tx, self._state.row, self._table_id)
+            snapshot_id = snapshots.known_version(self._told, self._version)
+            return [Told(place=Place(self._table_id, snapshot_id))]
+        if before is not None:
+            lineage.forget_of_others(self._tx, self._state.row, self._table_id)
+        loose = Loose(
+            run_id=self._state.row.run_id,
+            role="input",
+            uri="",
+            named=self._table_id,
+            namespace="",
+            at=now.first_at,
+            of_others=1,
+        )
+        return [Told(place=pointed_at(self._tx, loose), pinned=False, named=self._table_id, of_others=True)]
+
+    def written(self, before: Span | None, now: Span) -> list[Told]:
+        """What is new to be an output; the snapshot is as of the last telling."""
+        dataset, row = self._dataset, self._state.row
+        if self._version:
+            snapshot_id = version_id(dataset.namespace, dataset.name, self._version)
+            if before is None:
+                implied = output_id(row.run_id, dataset.namespace, dataset.name)
+                displaced = snapshots.displace(self._tx, row, implied)
+                snapshots.write_version(self._told, row, self._version, displaced)
+            else:
+                snapshots.settle_version(self._tx, self._table_id, snapshot_id, self._version)
+        else:
+            snapshot_id = output_id(row.run_id, dataset.namespace, dataset.name)
+            if before is None:
+                snapshots.write(self._told, row, snapshot_id, now.last_at)
+            elif before.last_at < now.last_at:
+                snapshots.move(self._tx, snapshot_id, row.run_id, row.job_name, now.last_at)
+        if before is not None and before.first_at == now.first_at:
+            return []
+        return [Told(place=Place(self._table_id, snapshot_id))]
+
+
+def _store(batch: Batch, state: RunState, key: tuple[Role, int, str], span: Span) -> None:
+    role, table_id, version = key
+    state.told[key] = span
+    batch.tx.do(
+        "openlineage.tell",
+        run_id=state.row.run_id,
+        role=role,
+        table_id=table_id,
+        version=version,
+        first_at=span.first_at,
+        last_at=span.last_at,
+    )
+
+
+def _version_of(dataset: Dataset) -> str:
+    facet = dataset.facets.get(VERSION)
+    if facet is None or facet.is_deleted:
+        return ""
+    version = facet.read().get("datasetVersion")
+    return version if isinstance(version, str) else ""

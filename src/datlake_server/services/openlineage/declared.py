@@ -1,0 +1,116 @@
+"""What is declared of a job or a dataset without a run: steps that no run has taken yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from datlake_server.services import columns
+from datlake_server.services.openlineage import effects, explicit
+from datlake_server.services.openlineage.facets import Owner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from datlake_sdk.lineage.events import Dataset, Facet, ParsedEvent
+    from datlake_server.services.openlineage.batch import Batch
+    from datlake_server.services.openlineage.explicit import Entry
+
+NO_JOB = 0
+
+
+def of_job(batch: Batch, event: ParsedEvent, job_id: int, at: int) -> None:
+    """The job is declared to read and write what the event says."""
+    own = cast("tuple[str, str]", event.job)
+    batch.facets.put(Owner("job", subject=job_id), event.job_facets, at)
+    if facet := event.job_facets.get("tags"):
+        effects.tag(batch, effects.Tagged("job", subject=job_id), facet, at)
+    for dataset in (*event.inputs, *event.outputs):
+        _tell(batch, dataset, batch.table_id(dataset), at)
+    facet = event.job_facets.get(explicit.LINEAGE)
+    if facet is not None and not facet.is_deleted:
+        _Declares(batch, job_id, own, at).entries(explicit.entries_of_job(facet.read(), own))
+        inputs: list[int] = []
+    else:
+        inputs = [batch.table_id(one) for one in event.inputs]
+    for source in (batch.table_id(one) for one in event.inputs):
+        explicit.declare_edge(batch, job_id, source, 0, at)
+    declares = _Declares(batch, job_id, own, at)
+    for dataset in event.outputs:
+        declares.output(dataset, inputs)
+
+
+def of_dataset(batch: Batch, dataset: Dataset, table_id: int, at: int) -> None:
+    """The dataset is declared to be what the event says."""
+    _tell(batch, dataset, table_id, at)
+    own = ("", "")
+    entry = explicit.entry_of_dataset(
+        _said(dataset.facets.get(explicit.LINEAGE)), (dataset.namespace, dataset.name), own
+    )
+    if entry is not None:
+        _Declares(batch, NO_JOB, own, at).entries([entry])
+    elif body := _said(dataset.facets.get("columnLineage")):
+        columns.declare(batch.tx, NO_JOB, columns.read(body, table_id, batch.table_of), at)
+
+
+class _Declares:
+    """What a job, or a dataset of itself (`NO_JOB`), declares in one event."""
+
+    def __init__(self, batch: Batch, job_id: int, own: tuple[str, str], at: int) -> None:
+        self._batch = batch
+        self._job_id = job_id
+        self._own = own
+        self._at = at
+
+    def output(self, dataset: Dataset, inputs: Iterable[int]) -> None:
+        """The job writes the dataset, from what its facet says, else from `inputs`."""
+        target = self._batch.table_id(dataset)
+        self._edge(0, target)
+        name = (dataset.namespace, dataset.name)
+        entry = explicit.entry_of_dataset(_said(dataset.facets.get(explicit.LINEAGE)), name, self._own)
+        if entry is not None:
+            self.entries([entry])
+            return
+        for source in inputs:
+            self._edge(source, target)
+        if body := _said(dataset.facets.get("columnLineage")):
+            self._columns(body, target)
+
+    def entries(self, entries: list[Entry]) -> None:
+        """Targets are fed by what the entries say."""
+        explicit.declare(self._batch, entries, self._own, self._at)
+        for entry in entries:
+            if entry.target is not None:
+                self._target(entry, self._batch.table_named(*entry.target))
+            else:
+                self._job(entry)
+
+    def _target(self, entry: Entry, target: int) -> None:
+        self._edge(0, target)
+        for source in entry.sources:
+            self._edge(self._batch.table_named(*source), target)
+        self._columns(entry.body, target)
+
+    def _job(self, entry: Entry) -> None:
+        for source in entry.sources if entry.job == self._own else ():
+            self._edge(self._batch.table_named(*source), 0)
+        for job in entry.source_jobs:
+            if job != entry.job:
+                ends = {"source": self._batch.job_id(*job), "target": self._batch.job_id(*entry.job)}
+                self._batch.tx.do("openlineage.link_jobs", run_id="", at=self._at, **ends)
+
+    def _edge(self, source: int, target: int) -> None:
+        if self._job_id != NO_JOB or (source and target):  # without a job there is nothing to stand at the other end
+            explicit.declare_edge(self._batch, self._job_id, source, target, self._at)
+
+    def _columns(self, body: dict[str, object], target: int) -> None:
+        told = columns.read(body, target, self._batch.table_of)
+        columns.declare(self._batch.tx, self._job_id, told, self._at)
+
+
+def _tell(batch: Batch, dataset: Dataset, table_id: int, at: int) -> None:
+    batch.facets.put(Owner("dataset", subject=table_id), dataset.facets, at)
+    effects.of_dataset(batch, table_id, dataset, "", at)
+
+
+def _said(facet: Facet | None) -> dict[str, object] | None:
+    return None if facet is None or facet.is_deleted else facet.read()

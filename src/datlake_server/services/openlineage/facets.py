@@ -1,0 +1,89 @@
+"""Facets as a batch of events leaves them: the later of two stays, then the one with the greater digest.
+
+Those that something follows from are looked at before they are written; all are written at once, at the end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Struct
+
+from datlake_sdk.lineage.events import Facet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from datlake_server.store.base import Tx
+
+# A statement over JSON is read as a whole.
+_ROWS_AT_ONCE: Final = 2_000
+
+
+class Owner(Struct, frozen=True):
+    """Whose facets they are; see the table of facets."""
+
+    kind: str
+    run_id: str = ""
+    subject: int = 0
+
+
+class _Stored(Struct, frozen=True):
+    name: str
+    value: str
+    at: int
+    digest: str
+
+
+class Facets:
+    """The facets of one transaction."""
+
+    def __init__(self, tx: Tx) -> None:
+        """Nothing is read or written yet."""
+        self._tx = tx
+        self._seen: dict[Owner, dict[str, _Stored]] = {}
+        self._new: dict[tuple[Owner, str], _Stored] = {}
+
+    def put(self, owner: Owner, facets: Mapping[str, Facet], at: int) -> None:
+        """The facets are told of the owner at that moment."""
+        known = self._seen.get(owner)
+        for name, facet in facets.items():
+            row = _Stored(name, facet.value, at, facet.digest)
+            before = self._new.get((owner, name)) if known is None else known.get(name)
+            if before is not None and (before.at, before.digest) >= (at, facet.digest):
+                continue
+            self._new[owner, name] = row
+            if known is not None:
+                known[name] = row
+
+    def watch(self, owner: Owner, *, is_new: bool = False) -> dict[str, str]:
+        """The digests of the owner's facets by name, before more is told; `is_new` where none are stored."""
+        known = self._seen.get(owner)
+        if known is None:
+            known = {} if is_new else {row.name: row for row in self._read(owner)}
+            known.update({name: row for (whose, name), row in self._new.items() if whose == owner})
+            self._seen[owner] = known
+        return {name: row.digest for name, row in known.items()}
+
+    def said(self, owner: Owner, name: str) -> dict[str, object] | None:
+        """What the facet says now; null where it is not there or was taken back. The owner must be watched."""
+        row = self._seen[owner].get(name)
+        if row is None:
+            return None
+        facet = Facet(row.value, row.digest)
+        return None if facet.is_deleted else facet.read()
+
+    def flush(self) -> None:
+        """What was told is stored."""
+        rows = [
+            (owner.kind, owner.run_id, owner.subject, name, row.value, row.at, row.digest)
+            for (owner, name), row in self._new.items()
+        ]
+        for at in range(0, len(rows), _ROWS_AT_ONCE):
+            text = msgspec.json.encode(rows[at : at + _ROWS_AT_ONCE]).decode()
+            self._tx.do("openlineage.put_facets", facets=text)
+        self._new.clear()
+
+    def _read(self, owner: Owner) -> list[_Stored]:
+        return self._tx.all(_Stored, "openlineage.facets", kind=owner.kind, run_id=owner.run_id, subject=owner.subject)

@@ -1,0 +1,135 @@
+"""Runs as events tell of them: whose they are, when they began and ended, and why they failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from msgspec.structs import replace
+
+from datlake_sdk.lineage.events import ENDINGS
+from datlake_sdk.lineage.ids import run_id_of
+from datlake_sdk.wire.models import RunError
+from datlake_server.services.claims import claim
+from datlake_server.services.openlineage.batch import Batch, OpenRun, RunState
+from datlake_server.services.openlineage.facets import Owner
+from datlake_server.services.records import json_text
+from datlake_server.services.stubs import job_row
+
+if TYPE_CHECKING:
+    from datlake_sdk.lineage.events import ParsedEvent
+
+BY_EVENTS = 2  # the mark on a run that events told of it; see `runs.origin`
+
+
+def seen(batch: Batch, event: ParsedEvent, run_id: str, job_id: int, at: int) -> RunState:
+    """The run of the event, which shows a sign of life; made, or claimed for its job, if need be."""
+    state = batch.runs.get(run_id) or _known(batch, run_id)
+    if state is None:
+        state = _made(batch, event, run_id, job_id, at)
+    else:
+        batch.tx.do("openlineage.seen_run", run_id=run_id, now=batch.tx.now, at=at, external_id=event.external_id)
+        state.is_new = False
+        _claim(batch, state, event, job_id, at)
+    batch.runs[run_id] = state
+    return state
+
+
+def end(batch: Batch, state: RunState, event: ParsedEvent, at: int) -> None:
+    """The run has the ending that the event tells, if it tells one."""
+    outcome = ENDINGS.get(event.event_type)
+    if outcome is None:
+        return
+    run_id = state.row.run_id
+    batch.tx.do(
+        "runs.add_ending",
+        run_id=run_id,
+        ended_at=at,
+        state=outcome,
+        op_key=f"{run_id}:complete",
+        now=batch.tx.now,
+        error=None,
+    )
+    batch.tx.do("runs.show_ending", run_id=run_id)
+
+
+def follow_facets(batch: Batch, state: RunState, event: ParsedEvent, at: int) -> None:
+    """The run's parent and its error are what its facets say."""
+    told = event.run_facets
+    owner = Owner("run", state.row.run_id)
+    fails = event.event_type in {"FAIL", "ABORT"}
+    if not fails and "parent" not in told and "errorMessage" not in told:
+        batch.facets.put(owner, told, at)
+        return
+    before = batch.facets.watch(owner, is_new=state.is_new)
+    batch.facets.put(owner, told, at)
+    after = batch.facets.watch(owner)
+    if before.get("parent") != after.get("parent"):
+        parent = _parent_of(batch.facets.said(owner, "parent"))
+        if parent != state.row.run_id:
+            batch.tx.do("openlineage.set_parent", run_id=state.row.run_id, parent_run_id=parent)
+    if fails or "errorMessage" in told:
+        error = _error_of(batch.facets.said(owner, "errorMessage"))
+        batch.tx.do("openlineage.set_error", run_id=state.row.run_id, error=error)
+
+
+def _known(batch: Batch, run_id: str) -> RunState | None:
+    row = batch.tx.one(OpenRun, "openlineage.run", run_id=run_id)
+    return None if row is None else RunState(row, batch.told_of(run_id), is_new=False)
+
+
+def _made(batch: Batch, event: ParsedEvent, run_id: str, job_id: int, at: int) -> RunState:
+    namespace, name = cast("tuple[str, str]", event.job)
+    batch.tx.do(
+        "openlineage.add_run",
+        run_id=run_id,
+        job_id=job_id,
+        namespace=namespace,
+        at=at,
+        now=batch.tx.now,
+        external_id=event.external_id,
+    )
+    row = OpenRun(
+        run_id=run_id,
+        job_id=job_id,
+        job_name=name,
+        namespace=namespace,
+        started_at=at,
+        last_seen_at=batch.tx.now,
+        origin=BY_EVENTS,
+        claimed_at=at,
+    )
+    return RunState(row, {}, is_new=True)
+
+
+def _claim(batch: Batch, state: RunState, event: ParsedEvent, job_id: int, at: int) -> None:
+    """Of two jobs that claim one run it is of the one that was told first."""
+    row = state.row
+    namespace, name = cast("tuple[str, str]", event.job)
+    if (at, namespace, name) < (row.claimed_at, row.namespace, row.job_name):
+        job = job_row(batch.tx, namespace, name)
+        state.row = replace(claim(batch.tx, row, job, at), claimed_at=at)
+
+
+def _parent_of(facet: dict[str, object] | None) -> str | None:
+    run = (facet or {}).get("run")
+    text = cast("dict[str, object]", run).get("runId") if isinstance(run, dict) else None
+    return run_id_of(text) if isinstance(text, str) and text else None
+
+
+def _error_of(facet: dict[str, object] | None) -> str | None:
+    """The error as runs have it: its type is the class that the stack trace ends or begins with, where one does."""
+    if facet is None:
+        return None
+    message, trace = facet.get("message"), facet.get("stackTrace")
+    trace = trace if isinstance(trace, str) else None
+    error = RunError(type=_class_in(trace), message=message if isinstance(message, str) else "", traceback=trace)
+    return json_text(error)
+
+
+def _class_in(trace: str | None) -> str:
+    lines = (trace or "").strip().splitlines()
+    for line in (lines[-1], lines[0]) if lines else ():
+        name = line.partition(":")[0].removeprefix("Caused by ").strip()
+        if name and len(name) <= 200 and all(part.isidentifier() for part in name.split(".")):
+            return name
+    return "Error"

@@ -1,0 +1,172 @@
+"""Snapshots that events imply: what a run made of a dataset, and what a dataset's store itself calls a version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+from msgspec import Struct
+
+from datlake_sdk.lineage.ids import version_id
+from datlake_sdk.lineage.naming import uri_of
+from datlake_sdk.wire.operations import RegisterSnapshot
+from datlake_server.services import lineage
+from datlake_server.services.openlineage.facets import Owner
+from datlake_server.services.pages import END_OF_TIME
+from datlake_server.services.records import RunRow, SnapshotRow, TableRow, json_text
+from datlake_server.services.registering import NewSnapshot, insert
+from datlake_server.services.schemas import fields_of
+
+if TYPE_CHECKING:
+    from datlake_sdk.lineage.events import Dataset
+    from datlake_sdk.wire.models import Schema
+    from datlake_server.services.openlineage.batch import Batch
+    from datlake_server.store.base import Tx
+
+BY_EVENTS: Final = 2
+UNKNOWN_FORMAT: Final = "unknown"
+# Facets of an output that say what its snapshot is.
+DESCRIBING: Final = frozenset({"schema", "columnLineage", "storage", "outputStatistics"})
+
+
+class _Number(Struct, frozen=True):
+    n: int | None
+
+
+class _Writer(Struct, frozen=True):
+    run_id: str
+    last_at: int
+    job_id: int
+    job_name: str
+
+
+class Told(Struct, frozen=True):
+    """A dataset that an event tells of, and the table that it is."""
+
+    batch: Batch
+    dataset: Dataset
+    table_id: int
+
+
+def write(told: Told, run: RunRow, snapshot_id: str, at: int) -> None:
+    """The run has made this snapshot of the dataset, as its next version."""
+    tx = told.batch.tx
+    if tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id) is None:
+        lineage.point_anew(tx, _insert(told, snapshot_id, at, run), at, at)
+
+
+def move(tx: Tx, snapshot_id: str, run_id: str | None, job_name: str | None, at: int) -> None:
+    """The snapshot is of that run and moment."""
+    known = tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id)
+    if known is None or (known.run_id, known.created_at) == (run_id, at):
+        return
+    tx.do("openlineage.move_snapshot", snapshot_id=snapshot_id, run_id=run_id, job_name=job_name, created_at=at)
+    tx.do("tables.find_latest", table_id=known.table_id)
+    lineage.point_anew(tx, known, min(known.created_at, at), max(known.created_at, at))
+
+
+def displace(tx: Tx, run: RunRow, snapshot_id: str) -> SnapshotRow | None:
+    """The snapshot that was implied before its version was told, gone by now; null where there was none."""
+    known = tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id)
+    if known is None:
+        return None
+    tx.do("snapshots.drop", snapshot_id=snapshot_id)
+    lineage.take_back(tx, run, known)
+    tx.do("tables.find_latest", table_id=known.table_id)
+    tx.do("tables.take_back", table_id=known.table_id, version=known.version)
+    return known
+
+
+def write_version(told: Told, run: RunRow, version: str, displaced: SnapshotRow | None) -> None:
+    """The run has made what the store calls `version`, in the place of what was implied before that was known."""
+    tx = told.batch.tx
+    snapshot_id = version_id(told.dataset.namespace, told.dataset.name, version)
+    if tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id) is None:
+        number = None if displaced is None else displaced.version
+        row = _insert(told, snapshot_id, _last_written(tx, told.table_id, version), run, number)
+        tx.do("openlineage.state_version", snapshot_id=snapshot_id, store_version=version)
+        lineage.point_anew(tx, row, row.created_at, row.created_at)
+    settle_version(tx, told.table_id, snapshot_id, version)
+    if displaced is not None:
+        lineage.point_anew(tx, displaced, displaced.created_at, END_OF_TIME)
+
+
+def known_version(told: Told, version: str) -> str:
+    """The id of what the store calls `version`, known from now on, if by its readers alone."""
+    tx = told.batch.tx
+    snapshot_id = version_id(told.dataset.namespace, told.dataset.name, version)
+    if tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id) is None:
+        at = _first_read(tx, told.table_id, version)
+        row = _insert(told, snapshot_id, at, None)
+        tx.do("openlineage.state_version", snapshot_id=snapshot_id, store_version=version)
+        lineage.point_anew(tx, row, at, at)
+    settle_version(tx, told.table_id, snapshot_id, version)
+    return snapshot_id
+
+
+def settle_version(tx: Tx, table_id: int, snapshot_id: str, version: str) -> None:
+    """It is of the run that wrote it first, as of when that run told it last; else it was there before it was read."""
+    writer = tx.one(_Writer, "openlineage.writer_of", table_id=table_id, version=version)
+    if writer is not None:
+        move(tx, snapshot_id, writer.run_id, writer.job_name, writer.last_at)
+    else:
+        move(tx, snapshot_id, None, None, _first_read(tx, table_id, version))
+
+
+def describe(batch: Batch, run_id: str, table_id: int, snapshot_id: str) -> None:
+    """The snapshot is what the facets of the output say."""
+    owner = Owner("output", run_id, table_id)
+    content = _content(batch, owner)
+    batch.tx.do("openlineage.describe_snapshot", snapshot_id=snapshot_id, **content)
+
+
+def _insert(told: Told, snapshot_id: str, at: int, run: RunRow | None, version: int | None = None) -> SnapshotRow:
+    tx, dataset = told.batch.tx, told.dataset
+    table = tx.one(TableRow, "tables.get", namespace=dataset.namespace, name=dataset.name)
+    assert table is not None  # made before its snapshots  # noqa: S101
+    op = RegisterSnapshot(
+        namespace=dataset.namespace,
+        table_name=dataset.name,
+        uri=uri_of(dataset.namespace, dataset.name) or f"{dataset.namespace}/{dataset.name}",
+        format=UNKNOWN_FORMAT,
+        run_id=None if run is None else run.run_id,
+        job_name=None if run is None else run.job_name,
+    )
+    new = NewSnapshot(snapshot_id, at, fingerprint="", implied=BY_EVENTS)
+    return insert(tx, op, table, new, table.snapshot_count + 1 if version is None else version)
+
+
+def _content(batch: Batch, owner: Owner) -> dict[str, str | int | None]:
+    facets = batch.facets
+    schema = facets.said(owner, "schema")
+    told = cast("Schema | None", None if schema is None else _without_marks(schema))
+    statistics = facets.said(owner, "outputStatistics") or {}
+    storage = facets.said(owner, "storage") or {}
+    lineage_told = facets.said(owner, "columnLineage")
+    form = storage.get("fileFormat") or storage.get("storageLayer")
+    return {
+        "schema": json_text(told),
+        "fields": json_text(fields_of(told)),
+        "format": form[:256] if isinstance(form, str) and form else UNKNOWN_FORMAT,
+        "row_count": _count(statistics.get("rowCount")),
+        "size_bytes": _count(statistics.get("size")),
+        "column_lineage": json_text(None if lineage_told is None else _without_marks(lineage_told)),
+    }
+
+
+def _without_marks(facet: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in facet.items() if not name.startswith("_")}
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63 else None
+
+
+def _last_written(tx: Tx, table_id: int, version: str) -> int:
+    writer = tx.one(_Writer, "openlineage.writer_of", table_id=table_id, version=version)
+    assert writer is not None  # it was told in this very transaction  # noqa: S101
+    return writer.last_at
+
+
+def _first_read(tx: Tx, table_id: int, version: str) -> int:
+    found = tx.one(_Number, "openlineage.first_reading", table_id=table_id, version=version)
+    return (found.n if found and found.n is not None else tx.now) - 1
