@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # What a target may have at most: beyond, nobody can read it, and a run would pay for it.
 MOST: Final = 20_000
 WHOLE: Final = ""
+NO_JOB: Final = 0  # a dataset, of itself
 
 
 class Columns(Struct, frozen=True):
@@ -85,6 +86,8 @@ def record(
             tx.do("columns.count", job_id=run.job_id, run_id=run.run_id, transformations=steps, at=at, **asdict(key))
         elif (before.transformations, before.at) != (steps, at):
             row = _joined(before, steps, at) if adds else replace(before, transformations=steps, at=at)
+            if row == before:
+                continue
             tx.do("columns.add", run_id=run.run_id, transformations=row.transformations, at=row.at, **asdict(key))
             _count_anew(tx, run, key)
 
@@ -106,9 +109,8 @@ def move(tx: Tx, run: RunRow, job_id: int) -> None:
 
 
 def _joined(before: _Known, steps: str, at: int) -> _Known:
-    """Of two tellings in one run the later's transformations, then the greater text; the same whichever came first."""
-    later = max((before.at, before.transformations), (at, steps))
-    return replace(before, at=later[0], transformations=later[1])
+    """Two tellings of one run, the same whichever came first."""
+    return replace(before, at=min(before.at, at), transformations=max(before.transformations, steps))
 
 
 def _count_anew(tx: Tx, run: RunRow, key: Columns) -> None:

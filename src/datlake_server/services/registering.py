@@ -7,14 +7,14 @@ implied gives way to what the run registers with the same URI, whichever of the 
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec.structs import asdict, replace
 
 from datlake_sdk.errors import Conflict, InvalidRequest
 from datlake_sdk.wire.ids import derived_id, new_id
-from datlake_server.services import lineage
+from datlake_server.services import columns, lineage
 from datlake_server.services.pages import END_OF_TIME
 from datlake_server.services.places import drop_unused, snapshot_row, table_row
 from datlake_server.services.records import RunRow, SnapshotRow, TableRow, json_text
@@ -58,8 +58,15 @@ def imply(tx: Tx, run: RunRow, op: RegisterSnapshot, at: int) -> None:
         _told_earlier(tx, op, run, known, at)
 
 
+# Announced by a run that then failed: its version stays, but nobody is given it as the newest.
+UNWRITTEN: Final = 3
+
+
 class NewSnapshot(msgspec.Struct, frozen=True):
-    """What a snapshot is given that no operation says. implied: 1 by an older client's run end, 2 by events."""
+    """What a snapshot is given that no operation says.
+
+    implied: 1 by an older client's run end, 2 by OpenLineage events, 3 by those of a run that failed (`UNWRITTEN`).
+    """
 
     snapshot_id: str
     at: int
@@ -101,6 +108,7 @@ def _accepted(tx: Tx, op: RegisterSnapshot, run: RunRow | None, new: NewSnapshot
     row = insert(tx, op, table, new, version)
     if run is not None:
         lineage.record_snapshot(tx, run, row, op.inputs)
+    _record_columns(tx, op, run, row)
     lineage.point_anew(tx, row, row.created_at, row.created_at)
     for one in displaced:
         lineage.point_anew(tx, one, min(one.created_at, row.created_at), END_OF_TIME)
@@ -147,7 +155,7 @@ def insert(tx: Tx, op: RegisterSnapshot, table: TableRow, new: NewSnapshot, vers
         late=int(late),
     )
     tx.do("snapshots.insert", now=tx.now, implied=new.implied, **asdict(row))
-    newest = table.latest_id if late else new.snapshot_id
+    newest = table.latest_id if late or new.implied == UNWRITTEN else new.snapshot_id
     tx.do("tables.moved", table_id=table.table_id, latest_id=newest, version=version)
     return row
 
@@ -178,8 +186,24 @@ def _told_earlier(tx: Tx, op: RegisterSnapshot, run: RunRow | None, known: Snaps
     if run is not None:
         lineage.unstate(tx, run, row)
         lineage.record_snapshot(tx, run, row, op.inputs)
+    _record_columns(tx, op, run, row)
     lineage.point_anew(tx, row, at, known.created_at)
     return row
+
+
+def _record_columns(tx: Tx, op: RegisterSnapshot, run: RunRow | None, row: SnapshotRow) -> None:
+    """The columns of the snapshot are fed as it was told; tables without a namespace are of the snapshot's."""
+    if op.column_lineage is None:
+        return
+
+    def table_of(namespace: str | None, name: str | None) -> int | None:
+        return table_row(tx, namespace or op.namespace, name).table_id if name else None
+
+    told = columns.read(op.column_lineage, row.table_id, table_of)
+    if run is None:
+        columns.declare(tx, columns.NO_JOB, told, row.created_at)
+    else:
+        columns.record(tx, run, row.table_id, told, row.created_at, adds=True)
 
 
 def _fingerprint(op: RegisterSnapshot) -> str:

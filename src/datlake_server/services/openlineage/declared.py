@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from datlake_server.services import columns
+from datlake_server.services.columns import NO_JOB
 from datlake_server.services.openlineage import effects, explicit
 from datlake_server.services.openlineage.facets import Owner
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from datlake_sdk.lineage.events import Dataset, Facet, ParsedEvent
     from datlake_server.services.openlineage.batch import Batch
     from datlake_server.services.openlineage.explicit import Entry
-
-NO_JOB = 0
 
 
 def of_job(batch: Batch, event: ParsedEvent, job_id: int, at: int) -> None:

@@ -37,7 +37,8 @@ class RunMerge:
     def merge(self, job_id: int) -> None:
         """The run is as if the event had always been known."""
         batch, event, state, at = self._batch, self._event, self._state, self._at
-        runs.end(batch, state, event, at)
+        if runs.end(batch, state, event, at):
+            snapshots.settle_outcome(batch.tx, state.row)
         self._tell_job(job_id)
         runs.follow_facets(batch, state, event, at)
         if facet := event.run_facets.get("tags"):

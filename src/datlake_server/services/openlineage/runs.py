@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from datlake_sdk.lineage.events import ENDINGS
 from datlake_sdk.lineage.ids import run_id_of
 from datlake_sdk.wire.models import RunError
+from datlake_sdk.wire.models import RunState as RunOutcome
 from datlake_server.services.claims import claim
 from datlake_server.services.openlineage.batch import Batch, OpenRun, RunState
 from datlake_server.services.openlineage.facets import Owner
@@ -17,6 +19,11 @@ from datlake_server.services.stubs import job_row
 
 if TYPE_CHECKING:
     from datlake_sdk.lineage.events import ParsedEvent
+
+
+class _State(Struct, frozen=True):
+    state: RunOutcome
+
 
 BY_EVENTS = 2  # the mark on a run that events told of it; see `runs.origin`
 
@@ -34,11 +41,11 @@ def seen(batch: Batch, event: ParsedEvent, run_id: str, job_id: int, at: int) ->
     return state
 
 
-def end(batch: Batch, state: RunState, event: ParsedEvent, at: int) -> None:
-    """The run has the ending that the event tells, if it tells one."""
+def end(batch: Batch, state: RunState, event: ParsedEvent, at: int) -> bool:
+    """The run has the ending that the event tells, if it does; true where the run shows another outcome by that."""
     outcome = ENDINGS.get(event.event_type)
     if outcome is None:
-        return
+        return False
     run_id = state.row.run_id
     batch.tx.do(
         "runs.add_ending",
@@ -50,6 +57,10 @@ def end(batch: Batch, state: RunState, event: ParsedEvent, at: int) -> None:
         error=None,
     )
     batch.tx.do("runs.show_ending", run_id=run_id)
+    before, shown = state.row.state, batch.tx.one(_State, "openlineage.run_state", run_id=run_id)
+    if shown is not None:
+        state.row = replace(state.row, state=shown.state)
+    return state.row.state != before
 
 
 def follow_facets(batch: Batch, state: RunState, event: ParsedEvent, at: int) -> None:

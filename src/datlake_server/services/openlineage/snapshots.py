@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Final, cast
 
 from msgspec import Struct
 
-from datlake_sdk.lineage.ids import version_id
+from datlake_sdk.lineage.ids import output_id, version_id
 from datlake_sdk.lineage.naming import uri_of
 from datlake_sdk.wire.operations import RegisterSnapshot
 from datlake_server.services import lineage
 from datlake_server.services.openlineage.facets import Owner
 from datlake_server.services.pages import END_OF_TIME
 from datlake_server.services.records import RunRow, SnapshotRow, TableRow, json_text
-from datlake_server.services.registering import NewSnapshot, insert
+from datlake_server.services.registering import UNWRITTEN, NewSnapshot, insert
 from datlake_server.services.schemas import fields_of
 
 if TYPE_CHECKING:
@@ -112,6 +112,19 @@ def settle_version(tx: Tx, table_id: int, snapshot_id: str, version: str) -> Non
         move(tx, snapshot_id, None, None, _first_read(tx, table_id, version))
 
 
+def settle_outcome(tx: Tx, run: RunRow) -> None:
+    """What the run announced to write is there, unless the run failed."""
+    implied = UNWRITTEN if _failed(run) else BY_EVENTS
+    for one in tx.all(SnapshotRow, "openlineage.announced", run_id=run.run_id, implied=implied):
+        tx.do("openlineage.set_implied", snapshot_id=one.snapshot_id, implied=implied)
+        tx.do("tables.find_latest", table_id=one.table_id)
+        lineage.point_anew(tx, one, one.created_at, END_OF_TIME if _failed(run) else one.created_at)
+
+
+def _failed(run: RunRow) -> bool:
+    return run.state in {"failed", "aborted"}
+
+
 def describe(batch: Batch, run_id: str, table_id: int, snapshot_id: str) -> None:
     """The snapshot is what the facets of the output say."""
     owner = Owner("output", run_id, table_id)
@@ -131,7 +144,10 @@ def _insert(told: Told, snapshot_id: str, at: int, run: RunRow | None, version: 
         run_id=None if run is None else run.run_id,
         job_name=None if run is None else run.job_name,
     )
-    new = NewSnapshot(snapshot_id, at, fingerprint="", implied=BY_EVENTS)
+    # What a store calls a version is there, however the run ended.
+    is_version = run is None or snapshot_id != output_id(run.run_id, dataset.namespace, dataset.name)
+    implied = UNWRITTEN if run is not None and not is_version and _failed(run) else BY_EVENTS
+    new = NewSnapshot(snapshot_id, at, fingerprint="", implied=implied)
     return insert(tx, op, table, new, table.snapshot_count + 1 if version is None else version)
 
 

@@ -41,7 +41,7 @@ WHERE l.uri = :uri AND l.uri <> '' AND (l.named = :table_id OR l.namespace = :na
 
 -- name: lineage.as_of_others
 SELECT table_id, snapshot_id FROM snapshots
-WHERE table_id = :table_id AND created_at <= :as_of AND (run_id IS NULL OR run_id <> :run_id)
+WHERE table_id = :table_id AND created_at <= :as_of AND implied <> 3 AND (run_id IS NULL OR run_id <> :run_id)
 ORDER BY created_at DESC, snapshot_id DESC LIMIT 1;
 
 -- name: lineage.point

@@ -1,6 +1,8 @@
 -- name: openlineage.add_event
+-- One that this lake made of its own runs and forwarded is known, by whatever way it comes back.
 INSERT INTO openlineage_events (digest, event_at, received_at, event_type, run_id, job_id, table_id, body)
-VALUES (:digest, :event_at, :now, :event_type, :run_id, :job_id, :table_id, :body)
+SELECT :digest, :event_at, :now, :event_type, :run_id, :job_id, :table_id, :body
+WHERE NOT EXISTS (SELECT 1 FROM openlineage_made WHERE digest = :digest)
 ON CONFLICT (digest) DO NOTHING;
 
 -- name: openlineage.has_event
@@ -129,3 +131,17 @@ ON CONFLICT (namespace, name, table_id) DO UPDATE SET at = max(aliases.at, exclu
 
 -- name: openlineage.unlinked_until
 SELECT at AS n FROM aliases WHERE namespace = '' AND name = '' AND table_id = :table_id;
+
+-- name: openlineage.run_state
+SELECT state FROM runs WHERE run_id = :run_id;
+
+-- name: openlineage.announced
+-- Those that are to change, of what the run alone implied.
+SELECT s.snapshot_id, s.table_id, t.name AS table_name, t.namespace, s.version, s.uri, s.format, s.schema, s.fields,
+       s.created_at, s.run_id, s.job_name, s.row_count, s.size_bytes, s.metadata, s.column_lineage, s.fingerprint, s.late,
+       s.store_version
+FROM snapshots s JOIN tables t ON t.table_id = s.table_id
+WHERE s.run_id = :run_id AND s.implied IN (2, 3) AND s.implied <> :implied AND s.store_version IS NULL;
+
+-- name: openlineage.set_implied
+UPDATE snapshots SET implied = :implied WHERE snapshot_id = :snapshot_id;

@@ -13,8 +13,8 @@ SELECT table_id, namespace, name, created_at, latest_id, snapshot_count, locatio
 FROM tables WHERE namespace = :namespace AND name > :after ORDER BY name LIMIT :limit;
 
 -- name: tables.update
-UPDATE tables SET owner = :owner, description = :description, expected_freshness_s = :expected_freshness_s,
-                  compatibility = :compatibility
+UPDATE tables SET owner = :owner, description = :description, location = :location,
+                  expected_freshness_s = :expected_freshness_s, compatibility = :compatibility
 WHERE table_id = :table_id;
 
 -- name: tables.moved
@@ -22,7 +22,8 @@ UPDATE tables SET latest_id = :latest_id, snapshot_count = max(snapshot_count, :
 
 -- name: tables.find_latest
 UPDATE tables SET latest_id = (
-    SELECT snapshot_id FROM snapshots s WHERE s.table_id = :table_id ORDER BY s.created_at DESC, s.snapshot_id DESC LIMIT 1)
+    SELECT snapshot_id FROM snapshots s WHERE s.table_id = :table_id AND s.implied <> 3
+    ORDER BY s.created_at DESC, s.snapshot_id DESC LIMIT 1)
 WHERE table_id = :table_id;
 
 -- name: tables.take_back
@@ -50,20 +51,31 @@ DELETE FROM tables WHERE namespace = '' AND name = :run_id;
 
 -- name: snapshots.get
 SELECT s.snapshot_id, s.table_id, t.name AS table_name, t.namespace, s.version, s.uri, s.format, s.schema, s.fields,
-       s.created_at, s.run_id, s.job_name, s.row_count, s.size_bytes, s.metadata, s.column_lineage, s.fingerprint, s.late
+       s.created_at, s.run_id, s.job_name, s.row_count, s.size_bytes, s.metadata, s.column_lineage, s.fingerprint, s.late,
+       s.store_version
 FROM snapshots s JOIN tables t ON t.table_id = s.table_id WHERE s.snapshot_id = :snapshot_id;
 
 -- name: snapshots.many
 SELECT s.snapshot_id, s.table_id, t.name AS table_name, t.namespace, s.version, s.uri, s.format, s.schema, s.fields,
-       s.created_at, s.run_id, s.job_name, s.row_count, s.size_bytes, s.metadata, s.column_lineage, s.fingerprint, s.late
+       s.created_at, s.run_id, s.job_name, s.row_count, s.size_bytes, s.metadata, s.column_lineage, s.fingerprint, s.late,
+       s.store_version
 FROM snapshots s JOIN tables t ON t.table_id = s.table_id
 WHERE s.snapshot_id IN (SELECT value FROM json_each(:snapshot_ids));
 
 -- name: snapshots.of_version
 SELECT snapshot_id FROM snapshots WHERE table_id = :table_id AND version = :version;
 
+-- name: snapshots.of_store_version
+SELECT snapshot_id FROM snapshots WHERE table_id = :table_id AND store_version = :version
+ORDER BY created_at DESC, snapshot_id DESC LIMIT 1;
+
+-- name: snapshots.called
+-- Two are enough to see that the table must be named as well.
+SELECT s.snapshot_id FROM snapshots s JOIN tables t ON t.table_id = s.table_id
+WHERE s.store_version = :version AND t.namespace = :namespace LIMIT 2;
+
 -- name: snapshots.as_of
-SELECT table_id, snapshot_id FROM snapshots WHERE table_id = :table_id AND created_at <= :as_of
+SELECT table_id, snapshot_id FROM snapshots WHERE table_id = :table_id AND created_at <= :as_of AND implied <> 3
 ORDER BY created_at DESC, snapshot_id DESC LIMIT 1;
 
 -- name: snapshots.first
@@ -89,7 +101,8 @@ SELECT snapshot_id FROM snapshots WHERE run_id = :run_id AND uri = :uri AND impl
 
 -- name: snapshots.implied
 SELECT s.snapshot_id, s.table_id, t.name AS table_name, t.namespace, s.version, s.uri, s.format, s.schema, s.fields,
-       s.created_at, s.run_id, s.job_name, s.row_count, s.size_bytes, s.metadata, s.column_lineage, s.fingerprint, s.late
+       s.created_at, s.run_id, s.job_name, s.row_count, s.size_bytes, s.metadata, s.column_lineage, s.fingerprint, s.late,
+       s.store_version
 FROM snapshots s JOIN tables t ON t.table_id = s.table_id
 WHERE s.run_id = :run_id AND s.uri = :uri AND s.implied = 1;
 
@@ -99,9 +112,11 @@ ORDER BY version DESC LIMIT :limit;
 
 -- name: snapshots.insert
 INSERT INTO snapshots (snapshot_id, table_id, version, uri, format, schema, fields, created_at, accepted_at, run_id,
-                       job_name, row_count, size_bytes, metadata, column_lineage, fingerprint, late, implied)
+                       job_name, row_count, size_bytes, metadata, column_lineage, fingerprint, late, implied,
+                       store_version)
 VALUES (:snapshot_id, :table_id, :version, :uri, :format, :schema, :fields, :created_at, :now, :run_id,
-        :job_name, :row_count, :size_bytes, :metadata, :column_lineage, :fingerprint, :late, :implied);
+        :job_name, :row_count, :size_bytes, :metadata, :column_lineage, :fingerprint, :late, :implied,
+        :store_version);
 
 -- name: snapshots.restate
 UPDATE snapshots SET created_at = :created_at, format = :format, schema = :schema, fields = :fields, fingerprint = :fingerprint
