@@ -28,11 +28,13 @@ from datlake_server.services.registry import HANDLERS
 from datlake_server.store.sqlite import SqliteStore, now_us
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from types import ModuleType
 
     from datlake_sdk.wire.models import LakeObject, LogState
     from datlake_sdk.wire.operations import Op
+    from datlake_server.forwarding.forwarder import Forwarder
+    from datlake_server.forwarding.targets import Target
     from datlake_server.store.base import Store, Tx
 
 A = TypeVar("A")
@@ -162,6 +164,17 @@ class Lake:
     def read_log(self, namespace: str, run_id: str, offset: int = 0, limit: int = 1 << 20) -> tuple[bytes, LogState]:
         """At most `limit` bytes of the run's log from `offset`, and how far it has grown. Raises `NotFound`."""
         return self._logs.read(namespace, run_id, offset, limit)
+
+    def forwarding(
+        self, targets: Sequence[Target], environment: Mapping[str, str], *, all_history: bool = False
+    ) -> Forwarder:
+        """What tells the targets of all that happens here, while it is entered; to be left before the lake is closed.
+
+        New targets are told of what happened before, too, with `all_history`.
+        """
+        from datlake_server.forwarding.forwarder import Forwarder
+
+        return Forwarder(self._store, targets, environment, all_history=all_history)
 
     @property
     def damage(self) -> DatlakeError | None:

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from datlake_sdk.errors import DatlakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from datlake_server.archive import Summary
 
 
-def run_server(home: str, host: str, port: int, allowed_hosts: Sequence[str] | None = None) -> int:
+class Forward(NamedTuple):
+    """Where OpenLineage goes, without which DATLAKE_FORWARD_OPENLINEAGE names it, and whether new targets get all."""
+
+    targets: Sequence[str] = ()
+    all_history: bool = False
+
+
+def run_server(
+    home: str, host: str, port: int, allowed_hosts: Sequence[str] | None = None, forward: Forward | None = None
+) -> int:
     """The exit code of serving the lake in `home`: 0 after a graceful stop, 1 with a reason on stderr.
 
     Answers to loopback names and `allowed_hosts`, without which DATLAKE_ALLOWED_HOSTS names them.
     """
+    targets, all_history = forward or Forward()
     try:
         from datlake_server.http.serve import serve
     except ImportError as error:
@@ -26,7 +37,9 @@ def run_server(home: str, host: str, port: int, allowed_hosts: Sequence[str] | N
         )
         return 1
     try:
-        serve(home, host, port, allowed_hosts=allowed_hosts)
+        serve(
+            home, host, port, allowed_hosts=allowed_hosts, forward_openlineage=targets, forward_all_history=all_history
+        )
     except DatlakeError as error:
         print(f"datlake: {error}", file=sys.stderr)
         return 1

@@ -398,6 +398,23 @@ class RunDiff(Struct, frozen=True, kw_only=True):
     differences: list[Difference]
 
 
+class Forwarding(Struct, frozen=True, kw_only=True):
+    """A target that this lake's events are forwarded to as OpenLineage; `waiting` events are `lag_s` behind at most.
+
+    `is_catching_up` until it has what was there before. `trouble` says why it gets none now, and `failing_since` when
+    that began.
+    """
+
+    target: str
+    sent: int = 0
+    waiting: int = 0
+    lag_s: float = 0.0
+    is_catching_up: bool = False
+    refused: int = 0
+    failing_since: Time | None = None
+    trouble: str | None = None
+
+
 class ServerConfig(Struct, frozen=True, kw_only=True):
     """What this lake is and takes: its version, its capabilities and its limits (bytes, counts)."""
 
@@ -405,6 +422,7 @@ class ServerConfig(Struct, frozen=True, kw_only=True):
     api_version: str
     capabilities: list[str]
     limits: dict[str, int]
+    forwarding: list[Forwarding] = []
 
 
 class Page(Struct, Generic[T], frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import uvicorn
 
 from datlake_sdk.errors import ConfigError
+from datlake_server.forwarding.targets import targets_from
 from datlake_server.http.app import App, create_app
 from datlake_server.http.health import STOP_S, Health
 from datlake_server.http.hosts import SETTING, hosts_from
@@ -38,11 +39,19 @@ _log = logging.getLogger("datlake.server")
 
 
 def serve(
-    home: str, host: str, port: int, *, log_level: str = "warning", allowed_hosts: Sequence[str] | None = None
+    home: str,
+    host: str,
+    port: int,
+    *,
+    log_level: str = "warning",
+    allowed_hosts: Sequence[str] | None = None,
+    forward_openlineage: Sequence[str] = (),
+    forward_all_history: bool = False,
 ) -> None:
     """Serves the lake in `home` until SIGTERM or SIGINT, then lets running requests end.
 
-    Answers to loopback names and `allowed_hosts`, without which DATLAKE_ALLOWED_HOSTS names them.
+    Answers to loopback names and `allowed_hosts`, without which DATLAKE_ALLOWED_HOSTS names them. Meanwhile forwards
+    what happens to the OpenLineage targets, without which DATLAKE_FORWARD_OPENLINEAGE names them.
     Raises `ConfigError` for an address that cannot be used, a setting that cannot be read, and a folder that another
     server serves.
     """
@@ -54,13 +63,15 @@ def serve(
     if allowed_hosts is None:
         allowed_hosts = hosts_from(os.environ.get(SETTING, ""))
     least_s = lost_after_s(os.environ)
+    targets = targets_from(forward_openlineage, os.environ)
     with served(home) as lock, _bound(host, port) as listener:
         lock.tell(url_of(listener))
         watch = Watch(now_us, time.monotonic, least_s=least_s, listens=True)
         lake = Lake.open(home, watch=watch, serves=True)
         app = create_app(lake, allowed_hosts=allowed_hosts)
         try:
-            with _looked_through(app.health, lake, lock):
+            forwarding = lake.forwarding(targets, os.environ, all_history=forward_all_history)
+            with forwarding, _looked_through(app.health, lake, lock):
                 _Server(app, log_level, url_of(listener), home).run(sockets=[listener])
         finally:
             app.close()
