@@ -27,9 +27,10 @@ def events(count: int) -> list[bytes]:
 
 def _run(number: int) -> tuple[bytes, bytes]:
     job, run_id, at = number % JOBS, str(uuid.uuid4()), BEGAN + timedelta(milliseconds=40 * number)
-    start = _event("START", at, job, run_id)
+    parent = str(uuid.UUID(int=number // JOBS))
+    start = _event("START", at, job, _told(run_id, parent))
     start["inputs"] = [_dataset(job), _dataset(job + 1, schema=_schema())]
-    complete = _event("COMPLETE", at + timedelta(seconds=30), job, run_id)
+    complete = _event("COMPLETE", at + timedelta(seconds=30), job, _told(run_id, parent))
     complete["inputs"] = [_dataset(job), _dataset(job + 1)]
     complete["outputs"] = [_output(job)]
     return _bytes(start), _bytes(complete)
@@ -39,10 +40,12 @@ def _bytes(event: Json) -> bytes:
     return json.dumps(event, separators=(",", ":")).encode()
 
 
-def _event(kind: str, at: datetime, job: int, run_id: str) -> Json:
-    parent: Json = {"run": {"runId": str(uuid.UUID(int=at.minute + 60 * at.hour))}, "job": _job(JOBS)}
-    facet = _facet("1-2-0/ParentRunFacet", {**parent, "root": parent})
-    run: Json = {"runId": run_id, "facets": {"parent": facet}}
+def _told(run_id: str, parent_run_id: str) -> Json:
+    parent: Json = {"run": {"runId": parent_run_id}, "job": _job(JOBS)}
+    return {"runId": run_id, "facets": {"parent": _facet("1-2-0/ParentRunFacet", {**parent, "root": parent})}}
+
+
+def _event(kind: str, at: datetime, job: int, run: Json) -> Json:
     query = "select {} from orders_{} join customers_{} using (customer_id) where placed_on >= '2026-03-01'"
     sql = query.format(", ".join(_columns()), job, job)
     facets = {
