@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datlake_sdk.lineage.naming import dataset_name, uri_of
+from datlake_sdk.lineage.naming import dataset_name, uri_of, without_credentials
 
 NAMES = {
     # objects: the bucket, and the key
@@ -101,6 +101,20 @@ def test_credentials_do_not_survive(uri: str) -> None:
     """Names stand in graphs, lists and other people's backends."""
     namespace, name = dataset_name(uri)
     assert "hunter2" not in f"{namespace} {name} {uri_of(namespace, name)}"
+
+
+@pytest.mark.parametrize("uri", CREDENTIALS)
+def test_a_uri_is_told_without_its_credentials(uri: str) -> None:
+    """Events go to other people's backends; where the data is stays readable."""
+    told = without_credentials(uri)
+    assert "hunter2" not in told
+    assert dataset_name(told) == dataset_name(uri)
+
+
+@pytest.mark.parametrize("uri", NAMES)
+def test_a_uri_without_credentials_is_told_as_it_is(uri: str) -> None:
+    """Another lake that takes the event must find the snapshot by the very URI that jobs use."""
+    assert without_credentials(uri) == uri
 
 
 def test_a_namespace_with_a_password_gives_a_uri_without() -> None:

@@ -40,7 +40,7 @@ _HIDDEN: Final = (
     r"(?i).*(?:token|secret|passw|pwd|signature|credential|api-?_?key|access-?_?key|account-?_?key|authorization).*"
     r"|auth|key|sig|sas"
 )
-_SIGNED: Final = r"(?i)(?:^|.*&)(?:sig|x-amz-signature|x-goog-signature|signature)="
+_SIGNED: Final = r"(?i)[?&](?:sig|x-amz-signature|x-goog-signature|signature)="
 _PARAMETERS: Final = ("database", "databasename", "db", "catalog", "schema", "table")
 
 _OBJECTS: Final = {
@@ -116,6 +116,19 @@ def uri_of(namespace: str, name: str) -> str | None:
     if ":" not in namespace:
         return _bare_uri(namespace, name)
     return _glue_uri(namespace, name) if namespace.startswith("arn:") else _store_uri(namespace, name)
+
+
+def without_credentials(uri: str) -> str:
+    """`uri` as it was given, but for user, password, token and signature."""
+    driver = "jdbc:" if uri.startswith("jdbc:") else ""
+    parts = _parted(uri.removeprefix("jdbc:"))
+    if parts is None:
+        return uri
+    path = _without_secrets(parts.path)
+    scheme = uri[: len(driver) + len(parts.scheme)]  # in the case in which it was written
+    if parts.has_authority:
+        return f"{scheme}://{_authority(parts.authority, _store_of(parts.scheme).scheme)}{path}"
+    return f"{scheme}:{re.sub('[^:]*@', '@', path) if driver else path}"
 
 
 def _bare_uri(namespace: str, name: str) -> str | None:
@@ -248,8 +261,11 @@ def _authority(authority: str, scheme: str) -> str:
 
 def _without_secrets(path: str) -> str:
     """The path and its query; of a signed query nothing, of another what says nothing secret."""
-    path, mark, query = path.partition("?")
-    if not mark or re.match(_SIGNED, query):
-        return path
-    kept = [pair for pair in query.split("&") if not re.fullmatch(_HIDDEN, pair.partition("=")[0])]
-    return f"{path}?{'&'.join(kept)}" if kept else path
+    if re.search(_SIGNED, path):
+        return path.partition("?")[0]
+    kept = re.sub(r"[?&;#]([^=?&;#]*)=[^&;#]*", _shown, path)
+    return kept.replace("&", "?", 1) if "?" in path and "?" not in kept else kept
+
+
+def _shown(pair: re.Match[str]) -> str:
+    return "" if re.fullmatch(_HIDDEN, pair[1]) else pair[0]

@@ -40,10 +40,10 @@ class OwnFacet(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Kept(Struct, frozen=True):
-    """A value of a run's metadata or environment, and when it was told: of two for one key the later stays."""
+    """Values of a run's metadata or environment that were told at one moment: of two for one key the later stays."""
 
-    value: object
     at: Time
+    values: dict[str, object]
 
 
 class OwnEnding(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -74,8 +74,8 @@ class RunFacet(OwnFacet, frozen=True, kw_only=True, omit_defaults=True):
     lost_after_s: Annotated[float, Meta(ge=0)] | None = None
     parent_run_id: Uuid | None = None
     processes: list[ProcessIdentity] = []
-    metadata: dict[str, Kept] = {}
-    environment: dict[str, Kept] = {}
+    metadata: list[Kept] = []
+    environment: list[Kept] = []
     artifacts: list[Artifact] = []
     endings: list[OwnEnding] = []
     tags: list[OwnTag] = []
