@@ -123,10 +123,10 @@ LOCK = UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile --quiet --uni
 	--generate-hashes --no-emit-index-url --no-emit-find-links $(LOCK_ARGS)
 lock: $(BIN)/python ## Resolve requirements/*.in again (LOCK_ARGS=--upgrade for newer versions)
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/lock.txt
-	@$(LOCK) --extra server --extra examples pyproject.toml requirements/dev.in -o requirements/dev.txt
+	@$(LOCK) --extra server --extra openlineage --extra examples pyproject.toml requirements/dev.in -o requirements/dev.txt
 	@$(LOCK) --extra examples pyproject.toml requirements/demo.in -c requirements/dev.txt -o requirements/demo.txt
 	@$(LOCK) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
-	@$(LOCK) --extra server --resolution lowest-direct pyproject.toml -o requirements/lowest.txt
+	@$(LOCK) --extra server --extra openlineage --resolution lowest-direct pyproject.toml -o requirements/lowest.txt
 	@$(LOCK) requirements/lock.in -o requirements/lock.txt
 	@$(LOCK) requirements/engines-dbt.in -o requirements/engines-dbt.txt
 	@$(LOCK) requirements/engines-airflow.in -o requirements/engines-airflow.txt
