@@ -13,7 +13,6 @@ import pytest
 from datlake_sdk.client import DatlakeClient
 from tests.places import Place, serve, stop
 
-
 # A suite that was started in the background inherits that these are ignored, and so would every process it tests.
 for _ignored in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_ignored) is signal.SIG_IGN:
