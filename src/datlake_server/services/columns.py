@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict, astuple, replace
 
 from datlake_sdk.wire.models import Transformation
 from datlake_server.services.records import RunRow, json_text
@@ -60,35 +60,27 @@ def read(
     return found
 
 
-def record(
-    tx: Tx,
-    run: RunRow,
-    target: int,
-    told: Mapping[Columns, list[Transformation]],
-    at: int,
-    *,
-    adds: bool = False,
-) -> None:
-    """The run's columns of `target` are fed as told; with `adds` beside what was told before."""
+class Telling(Struct, frozen=True):
+    """When a run told of columns; whether beside what it told before, and whether it can have told none before."""
+
+    at: int
+    adds: bool = False
+    is_first: bool = False
+
+
+def record(tx: Tx, run: RunRow, target: int, told: Mapping[Columns, list[Transformation]], telling: Telling) -> None:
+    """The run's columns of `target` are fed as told."""
     new = {key: json_text(sorted(steps, key=json_text)) for key, steps in told.items()}
-    known = {
-        Columns(row.source, row.source_field, target, row.target_field): row
-        for row in tx.all(_Known, "columns.of_run", run_id=run.run_id, target=target)
-    }
-    if not adds:
-        for key in known.keys() - new.keys():
-            tx.do("columns.drop", run_id=run.run_id, **asdict(key))
-            _count_anew(tx, run, key)
-    for key, steps in new.items():
-        before = known.get(key)
-        if before is None:
-            tx.do("columns.add", run_id=run.run_id, transformations=steps, at=at, **asdict(key))
-            tx.do("columns.count", job_id=run.job_id, run_id=run.run_id, transformations=steps, at=at, **asdict(key))
-        elif (before.transformations, before.at) != (steps, at):
-            row = _joined(before, steps, at) if adds else replace(before, transformations=steps, at=at)
-            if row == before:
-                continue
-            tx.do("columns.add", run_id=run.run_id, transformations=row.transformations, at=row.at, **asdict(key))
+    known = {} if telling.is_first else _known(tx, run, target)
+    for key in () if telling.adds else known.keys() - new.keys():
+        tx.do("columns.drop", run_id=run.run_id, **asdict(key))
+        _count_anew(tx, run, key)
+    _add(tx, run, {key: steps for key, steps in new.items() if key not in known}, telling.at)
+    for key, before in known.items():
+        steps = new.get(key)
+        row = before if steps is None else _joined(before, steps, telling)
+        if row != before:
+            tx.do("columns.put", run_id=run.run_id, transformations=row.transformations, at=row.at, **asdict(key))
             _count_anew(tx, run, key)
 
 
@@ -108,9 +100,23 @@ def move(tx: Tx, run: RunRow, job_id: int) -> None:
         _count_anew(tx, run, key)
 
 
-def _joined(before: _Known, steps: str, at: int) -> _Known:
-    """Two tellings of one run, the same whichever came first."""
-    return replace(before, at=min(before.at, at), transformations=max(before.transformations, steps))
+def _known(tx: Tx, run: RunRow, target: int) -> dict[Columns, _Known]:
+    rows = tx.all(_Known, "columns.of_run", run_id=run.run_id, target=target)
+    return {Columns(row.source, row.source_field, target, row.target_field): row for row in rows}
+
+
+def _add(tx: Tx, run: RunRow, new: Mapping[Columns, str], at: int) -> None:
+    if new:
+        rows = [(*astuple(key), steps) for key, steps in new.items()]
+        for step in ("columns.count_all", "columns.add_all"):
+            tx.do(step, job_id=run.job_id, run_id=run.run_id, at=at, rows=json_text(rows))
+
+
+def _joined(before: _Known, steps: str, telling: Telling) -> _Known:
+    """The later facet stays as it is; two tellings that add are joined, the same whichever came first."""
+    if not telling.adds:
+        return replace(before, transformations=steps, at=telling.at)
+    return replace(before, at=min(before.at, telling.at), transformations=max(before.transformations, steps))
 
 
 def _count_anew(tx: Tx, run: RunRow, key: Columns) -> None:

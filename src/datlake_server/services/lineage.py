@@ -7,7 +7,7 @@ moment stays, and the freshest way in which it was read.
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
@@ -114,7 +114,40 @@ def take_back(tx: Tx, run: RunRow, snapshot: SnapshotRow) -> None:
     pair_anew(tx, run)
 
 
-def point_anew(tx: Tx, snapshot: SnapshotRow, since: int, until: int) -> None:
+class Arrival(Protocol):
+    """A snapshot that has come, moved or gone."""
+
+    @property
+    def table_id(self) -> int:
+        """Of which table it is."""
+        ...
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of that table."""
+        ...
+
+    @property
+    def uri(self) -> str:
+        """Where its data is."""
+        ...
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that made it."""
+        ...
+
+
+class Arrived(Struct, frozen=True):
+    """As much of a snapshot as `point_anew` asks for."""
+
+    table_id: int
+    namespace: str
+    uri: str
+    run_id: str | None
+
+
+def point_anew(tx: Tx, snapshot: Arrival, since: int, until: int) -> None:
     """What was told loosely points where it would if the snapshot, created between these moments, had come first."""
     near = tx.all(
         Loose,

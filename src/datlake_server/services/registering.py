@@ -203,7 +203,7 @@ def _record_columns(tx: Tx, op: RegisterSnapshot, run: RunRow | None, row: Snaps
     if run is None:
         columns.declare(tx, columns.NO_JOB, told, row.created_at)
     else:
-        columns.record(tx, run, row.table_id, told, row.created_at, adds=True)
+        columns.record(tx, run, row.table_id, told, columns.Telling(row.created_at, adds=True))
 
 
 def _fingerprint(op: RegisterSnapshot) -> str:

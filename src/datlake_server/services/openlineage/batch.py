@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from datlake_server.services import columns
 from datlake_server.services.openlineage.facets import Facets
 from datlake_server.services.places import Role, table_row
 from datlake_server.services.records import RunRow
 from datlake_server.services.stubs import ensured_job
 
 if TYPE_CHECKING:
-    from datlake_sdk.lineage.events import Dataset
+    from datlake_sdk.lineage.events import Dataset, Facet
+    from datlake_sdk.wire.models import Transformation
     from datlake_server.store.base import Tx
 
 Key = tuple[Role, int, str]
@@ -53,6 +55,11 @@ class RunState:
         self.is_new = is_new
         self.states_lineage = bool(row.origin & 4)
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the run shows that it failed or was aborted."""
+        return self.row.state in {"failed", "aborted"}
+
     def versions(self, role: Role, table_id: int) -> list[str]:
         """The store's versions that were told of the table in that role."""
         return [version for where, table, version in self.told if (where, table) == (role, table_id) and version]
@@ -69,6 +76,7 @@ class Batch:
         self._jobs: dict[tuple[str, str], int] = {}
         self._tables: dict[tuple[str, str], int] = {}
         self._names: dict[int, tuple[str, str]] = {}
+        self._columns: dict[tuple[str, int], dict[columns.Columns, list[Transformation]]] = {}
 
     def job_id(self, namespace: str, name: str) -> int:
         """The job of that name, made if need be."""
@@ -100,6 +108,13 @@ class Batch:
     def table_of(self, namespace: str | None, name: str | None) -> int | None:
         """The table of that name, made if need be; null where a part of the name is missing."""
         return self.table_named(namespace, name) if namespace and name else None
+
+    def columns_in(self, facet: Facet, target: int) -> dict[columns.Columns, list[Transformation]]:
+        """What a column lineage facet says of the table `target`; the same one comes with every event of a run."""
+        key = (facet.digest, target)
+        if key not in self._columns:
+            self._columns[key] = columns.read(facet.read(), target, self.table_of)
+        return self._columns[key]
 
     def symlinks_of(self, table_id: int) -> list[tuple[str, str]]:
         """The other names that events told of the table."""

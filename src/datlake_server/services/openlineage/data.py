@@ -30,7 +30,7 @@ def tell(batch: Batch, state: RunState, role: Role, datasets: Sequence[Dataset],
     for dataset in datasets:
         table_id, version = batch.table_id(dataset), _version_of(dataset)
         span = state.told.get((role, table_id, version))
-        now = Span(at, at) if span is None else Span(min(span.first_at, at), max(span.last_at, at))
+        now = _joined(role, span, at)
         if now == span:
             continue
         _store(batch, state, (role, table_id, version), now)
@@ -90,12 +90,18 @@ class _Telling:
         else:
             snapshot_id = output_id(row.run_id, dataset.namespace, dataset.name)
             if before is None:
-                snapshots.write(self._told, row, snapshot_id, now.last_at)
+                snapshots.write(self._told, row, snapshot_id, now.last_at, is_new=self._state.is_new)
             elif before.last_at < now.last_at:
                 snapshots.move(self._tx, snapshot_id, row.run_id, row.job_name, now.last_at)
         if before is not None and before.first_at == now.first_at:
             return []
         return [Told(place=Place(self._table_id, snapshot_id))]
+
+
+def _joined(role: Role, span: Span | None, at: int) -> Span:
+    """The first and last telling; of what is read the first alone counts."""
+    first = at if span is None else min(span.first_at, at)
+    return Span(first, first if role == "input" else at if span is None else max(span.last_at, at))
 
 
 def _store(batch: Batch, state: RunState, key: tuple[Role, int, str], span: Span) -> None:

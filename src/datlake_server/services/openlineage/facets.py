@@ -43,42 +43,45 @@ class Facets:
         """Nothing is read or written yet."""
         self._tx = tx
         self._seen: dict[Owner, dict[str, _Stored]] = {}
-        self._new: dict[tuple[Owner, str], _Stored] = {}
+        self._new: dict[Owner, dict[str, _Stored]] = {}
 
     def put(self, owner: Owner, facets: Mapping[str, Facet], at: int) -> None:
         """The facets are told of the owner at that moment."""
-        known = self._seen.get(owner)
+        if not facets:
+            return
+        new = self._new.setdefault(owner, {})
+        known = self._seen.get(owner, new)
         for name, facet in facets.items():
-            row = _Stored(name, facet.value, at, facet.digest)
-            before = self._new.get((owner, name)) if known is None else known.get(name)
-            if before is not None and (before.at, before.digest) >= (at, facet.digest):
-                continue
-            self._new[owner, name] = row
-            if known is not None:
-                known[name] = row
+            before = known.get(name)
+            if before is None or (before.at, before.digest) < (at, facet.digest):
+                known[name] = new[name] = _Stored(name, facet.value, at, facet.digest)
 
     def watch(self, owner: Owner, *, is_new: bool = False) -> dict[str, str]:
         """The digests of the owner's facets by name, before more is told; `is_new` where none are stored."""
         known = self._seen.get(owner)
         if known is None:
             known = {} if is_new else {row.name: row for row in self._read(owner)}
-            known.update({name: row for (whose, name), row in self._new.items() if whose == owner})
+            known.update(self._new.get(owner, {}))
             self._seen[owner] = known
         return {name: row.digest for name, row in known.items()}
 
     def said(self, owner: Owner, name: str) -> dict[str, object] | None:
         """What the facet says now; null where it is not there or was taken back. The owner must be watched."""
+        facet = self.facet(owner, name)
+        return None if facet is None else facet.read()
+
+    def facet(self, owner: Owner, name: str) -> Facet | None:
+        """The facet as it stands; null where it is not there or was taken back. The owner must be watched."""
         row = self._seen[owner].get(name)
-        if row is None:
-            return None
-        facet = Facet(row.value, row.digest)
-        return None if facet.is_deleted else facet.read()
+        facet = None if row is None else Facet(row.value, row.digest)
+        return None if facet is None or facet.is_deleted else facet
 
     def flush(self) -> None:
         """What was told is stored."""
         rows = [
             (owner.kind, owner.run_id, owner.subject, name, row.value, row.at, row.digest)
-            for (owner, name), row in self._new.items()
+            for owner, new in self._new.items()
+            for name, row in new.items()
         ]
         for at in range(0, len(rows), _ROWS_AT_ONCE):
             text = msgspec.json.encode(rows[at : at + _ROWS_AT_ONCE]).decode()

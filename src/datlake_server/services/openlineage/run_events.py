@@ -45,10 +45,11 @@ class RunMerge:
             effects.tag(batch, effects.Tagged("run", run_id=state.row.run_id), facet, at)
         inputs, outputs = self._all_data()
         before = dict(state.told)
+        changed = [self._tell_output(dataset) for dataset in outputs]
         is_other = tell(batch, state, "input", inputs, at)
         is_other = tell(batch, state, "output", outputs, at) or is_other
-        for dataset in outputs:
-            self._describe(dataset, before)
+        for dataset, names in zip(outputs, changed, strict=True):
+            self._describe(batch.table_id(dataset), names, before)
         if self._states_anew or (is_other and state.states_lineage):
             explicit.restate(batch, state)
             for table_id in {table_id for role, table_id, _ in state.told if role == "output"}:
@@ -90,23 +91,27 @@ class RunMerge:
         batch.facets.put(Owner("dataset", subject=table_id), dataset.facets, self._at)
         return effects.of_dataset(batch, table_id, dataset, self._state.row.run_id, self._at)
 
-    def _describe(self, dataset: Dataset, before: dict[Key, Span]) -> None:
-        """The snapshots and columns of the output are as told."""
+    def _tell_output(self, dataset: Dataset) -> set[str]:
+        """What is told of the dataset as an output of the run is known; answers the names of what is new in it."""
         batch, state = self._batch, self._state
-        table_id = batch.table_id(dataset)
-        owner = Owner("output", state.row.run_id, table_id)
+        owner = Owner("output", state.row.run_id, batch.table_id(dataset))
         told = {name: facet for name, facet in dataset.facets.items() if name in _OF_OUTPUT} | dataset.own_facets
         known = batch.facets.watch(owner, is_new=state.is_new)
         batch.facets.put(owner, told, self._at)
         now = batch.facets.watch(owner)
-        changed = {name for name in told if known.get(name) != now.get(name)}
+        return {name for name in told if known.get(name) != now.get(name)}
+
+    def _describe(self, table_id: int, changed: set[str], before: dict[Key, Span]) -> None:
+        """The snapshots and columns of the output are as told."""
+        batch, state = self._batch, self._state
         spans = {key: span for key, span in state.told.items() if key[:2] == ("output", table_id)}
-        if changed & snapshots.DESCRIBING or any(key not in before for key in spans):
+        is_earlier = any(key in before and before[key].first_at != span.first_at for key, span in spans.items())
+        is_known = any(key in before for key in spans)
+        if is_known and (is_earlier or changed & snapshots.DESCRIBING):
             for snapshot_id in explicit.snapshots_of(batch, state, table_id):
                 snapshots.describe(batch, state.row.run_id, table_id, snapshot_id)
         if explicit.LINEAGE in changed:
             self._mark()
-        is_earlier = any(key in before and before[key].first_at != span.first_at for key, span in spans.items())
         if changed & _FEEDING or is_earlier:
             self._record_columns(table_id)
 
@@ -116,13 +121,14 @@ class RunMerge:
         owner = Owner("output", state.row.run_id, table_id)
         batch.facets.watch(owner)
         entries = explicit.stated_entries(batch, state).get(table_id) if state.states_lineage else None
-        bodies = [batch.facets.said(owner, "columnLineage")] if entries is None else [one.body for one in entries]
-        found: dict[columns.Columns, list[Transformation]] = {}
-        for body in bodies:
-            if body is not None:
-                found |= columns.read(body, table_id, batch.table_of)
         first_at = min(span.first_at for key, span in state.told.items() if key[:2] == ("output", table_id))
-        columns.record(batch.tx, state.row, table_id, found, first_at)
+        found: dict[columns.Columns, list[Transformation]] = {}
+        if entries is None:
+            facet = batch.facets.facet(owner, "columnLineage")
+            found = {} if facet is None else batch.columns_in(facet, table_id)
+        for entry in entries or ():
+            found |= columns.read(entry.body, table_id, batch.table_of)
+        columns.record(batch.tx, state.row, table_id, found, columns.Telling(first_at, is_first=state.is_new))
 
     def _mark(self) -> None:
         self._states_anew = True

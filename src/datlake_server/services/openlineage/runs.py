@@ -42,7 +42,7 @@ def seen(batch: Batch, event: ParsedEvent, run_id: str, job_id: int, at: int) ->
 
 
 def end(batch: Batch, state: RunState, event: ParsedEvent, at: int) -> bool:
-    """The run has the ending that the event tells, if it does; true where the run shows another outcome by that."""
+    """The run has the ending that the event tells, if it does; true where that changes whether the run has failed."""
     outcome = ENDINGS.get(event.event_type)
     if outcome is None:
         return False
@@ -56,11 +56,10 @@ def end(batch: Batch, state: RunState, event: ParsedEvent, at: int) -> bool:
         now=batch.tx.now,
         error=None,
     )
-    batch.tx.do("runs.show_ending", run_id=run_id)
-    before, shown = state.row.state, batch.tx.one(_State, "openlineage.run_state", run_id=run_id)
+    had_failed, shown = state.has_failed, batch.tx.one(_State, "openlineage.show_ending", run_id=run_id)
     if shown is not None:
         state.row = replace(state.row, state=shown.state)
-    return state.row.state != before
+    return state.has_failed != had_failed
 
 
 def follow_facets(batch: Batch, state: RunState, event: ParsedEvent, at: int) -> None:

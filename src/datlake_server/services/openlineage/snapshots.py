@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, cast
 
-from msgspec import Struct
+from msgspec import Struct, json
 
-from datlake_sdk.lineage.ids import output_id, version_id
+from datlake_sdk.lineage.ids import version_id
 from datlake_sdk.lineage.naming import uri_of
-from datlake_sdk.wire.operations import RegisterSnapshot
 from datlake_server.services import lineage
 from datlake_server.services.openlineage.facets import Owner
 from datlake_server.services.pages import END_OF_TIME
-from datlake_server.services.records import RunRow, SnapshotRow, TableRow, json_text
-from datlake_server.services.registering import UNWRITTEN, NewSnapshot, insert
+from datlake_server.services.records import RunRow, SnapshotRow, json_text
+from datlake_server.services.registering import UNWRITTEN
 from datlake_server.services.schemas import fields_of
 
 if TYPE_CHECKING:
@@ -26,6 +26,17 @@ BY_EVENTS: Final = 2
 UNKNOWN_FORMAT: Final = "unknown"
 # Facets of an output that say what its snapshot is.
 DESCRIBING: Final = frozenset({"schema", "columnLineage", "storage", "outputStatistics"})
+
+
+_SCHEMAS_KEPT: Final = 1_000
+_NO_CONTENT: Final[dict[str, str | int | None]] = {
+    "schema": "null",
+    "fields": "[]",
+    "format": UNKNOWN_FORMAT,
+    "row_count": None,
+    "size_bytes": None,
+    "column_lineage": "null",
+}
 
 
 class _Number(Struct, frozen=True):
@@ -47,11 +58,11 @@ class Told(Struct, frozen=True):
     table_id: int
 
 
-def write(told: Told, run: RunRow, snapshot_id: str, at: int) -> None:
-    """The run has made this snapshot of the dataset, as its next version."""
+def write(told: Told, run: RunRow, snapshot_id: str, at: int, *, is_new: bool) -> None:
+    """The run has made this snapshot of the dataset, as its next version; `is_new` where the run is."""
     tx = told.batch.tx
-    if tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id) is None:
-        lineage.point_anew(tx, _insert(told, snapshot_id, at, run), at, at)
+    if is_new or tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id) is None:
+        _insert(told, snapshot_id, at, run)
 
 
 def move(tx: Tx, snapshot_id: str, run_id: str | None, job_name: str | None, at: int) -> None:
@@ -82,9 +93,8 @@ def write_version(told: Told, run: RunRow, version: str, displaced: SnapshotRow 
     snapshot_id = version_id(told.dataset.namespace, told.dataset.name, version)
     if tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id) is None:
         number = None if displaced is None else displaced.version
-        row = _insert(told, snapshot_id, _last_written(tx, told.table_id, version), run, number)
-        tx.do("openlineage.state_version", snapshot_id=snapshot_id, store_version=version)
-        lineage.point_anew(tx, row, row.created_at, row.created_at)
+        at = _last_written(tx, told.table_id, version)
+        _insert(told, snapshot_id, at, run, version=version, number=number)
     settle_version(tx, told.table_id, snapshot_id, version)
     if displaced is not None:
         lineage.point_anew(tx, displaced, displaced.created_at, END_OF_TIME)
@@ -95,10 +105,7 @@ def known_version(told: Told, version: str) -> str:
     tx = told.batch.tx
     snapshot_id = version_id(told.dataset.namespace, told.dataset.name, version)
     if tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id) is None:
-        at = _first_read(tx, told.table_id, version)
-        row = _insert(told, snapshot_id, at, None)
-        tx.do("openlineage.state_version", snapshot_id=snapshot_id, store_version=version)
-        lineage.point_anew(tx, row, at, at)
+        _insert(told, snapshot_id, _first_read(tx, told.table_id, version), None, version=version)
     settle_version(tx, told.table_id, snapshot_id, version)
     return snapshot_id
 
@@ -126,47 +133,60 @@ def _failed(run: RunRow) -> bool:
 
 
 def describe(batch: Batch, run_id: str, table_id: int, snapshot_id: str) -> None:
-    """The snapshot is what the facets of the output say."""
-    owner = Owner("output", run_id, table_id)
-    content = _content(batch, owner)
-    batch.tx.do("openlineage.describe_snapshot", snapshot_id=snapshot_id, **content)
+    """The snapshot is what the facets of the output say, if it is of this run."""
+    content = _content(batch, Owner("output", run_id, table_id))
+    batch.tx.do("openlineage.describe_snapshot", snapshot_id=snapshot_id, run_id=run_id, **content)
 
 
-def _insert(told: Told, snapshot_id: str, at: int, run: RunRow | None, version: int | None = None) -> SnapshotRow:
+def _insert(
+    told: Told, snapshot_id: str, at: int, run: RunRow | None, *, version: str | None = None, number: int | None = None
+) -> None:
     tx, dataset = told.batch.tx, told.dataset
-    table = tx.one(TableRow, "tables.get", namespace=dataset.namespace, name=dataset.name)
-    assert table is not None  # made before its snapshots  # noqa: S101
-    op = RegisterSnapshot(
-        namespace=dataset.namespace,
-        table_name=dataset.name,
-        uri=uri_of(dataset.namespace, dataset.name) or f"{dataset.namespace}/{dataset.name}",
-        format=UNKNOWN_FORMAT,
+    # What a store calls a version is there, however the run ended.
+    implied = UNWRITTEN if run is not None and version is None and _failed(run) else BY_EVENTS
+    uri = uri_of(dataset.namespace, dataset.name) or f"{dataset.namespace}/{dataset.name}"
+    tx.do(
+        "openlineage.add_snapshot",
+        snapshot_id=snapshot_id,
+        table_id=told.table_id,
+        number=number,
+        uri=uri,
+        created_at=at,
+        now=tx.now,
         run_id=None if run is None else run.run_id,
         job_name=None if run is None else run.job_name,
+        store_version=version,
+        implied=implied,
+        **(_NO_CONTENT if run is None else _content(told.batch, Owner("output", run.run_id, told.table_id))),
     )
-    # What a store calls a version is there, however the run ended.
-    is_version = run is None or snapshot_id != output_id(run.run_id, dataset.namespace, dataset.name)
-    implied = UNWRITTEN if run is not None and not is_version and _failed(run) else BY_EVENTS
-    new = NewSnapshot(snapshot_id, at, fingerprint="", implied=implied)
-    return insert(tx, op, table, new, table.snapshot_count + 1 if version is None else version)
+    tx.do("openlineage.count_snapshot", table_id=told.table_id, snapshot_id=snapshot_id, implied=implied)
+    arrived = lineage.Arrived(told.table_id, dataset.namespace, uri, None if run is None else run.run_id)
+    lineage.point_anew(tx, arrived, at, at)
 
 
 def _content(batch: Batch, owner: Owner) -> dict[str, str | int | None]:
     facets = batch.facets
-    schema = facets.said(owner, "schema")
-    told = cast("Schema | None", None if schema is None else _without_marks(schema))
+    facets.watch(owner)
+    schema, fed = facets.facet(owner, "schema"), facets.facet(owner, "columnLineage")
     statistics = facets.said(owner, "outputStatistics") or {}
     storage = facets.said(owner, "storage") or {}
-    lineage_told = facets.said(owner, "columnLineage")
     form = storage.get("fileFormat") or storage.get("storageLayer")
+    told, fields = ("null", "[]") if schema is None else _schema_of(schema.value)
     return {
-        "schema": json_text(told),
-        "fields": json_text(fields_of(told)),
+        "schema": told,
+        "fields": fields,
         "format": form[:256] if isinstance(form, str) and form else UNKNOWN_FORMAT,
         "row_count": _count(statistics.get("rowCount")),
         "size_bytes": _count(statistics.get("size")),
-        "column_lineage": json_text(None if lineage_told is None else _without_marks(lineage_told)),
+        "column_lineage": "null" if fed is None else json_text(_without_marks(fed.read())),
     }
+
+
+@lru_cache(maxsize=_SCHEMAS_KEPT)
+def _schema_of(facet: str) -> tuple[str, str]:
+    """The schema that the facet tells and its fields, as they are stored. The same one comes with every run."""
+    schema = cast("Schema", _without_marks(json.decode(facet, type=dict[str, object])))
+    return json_text(schema), json_text(fields_of(schema))
 
 
 def _without_marks(facet: dict[str, object]) -> dict[str, object]:

@@ -5,21 +5,25 @@ WHERE run_id = :run_id AND target = :target;
 -- name: columns.all_of_run
 SELECT source, source_field, target, target_field FROM column_pairs WHERE run_id = :run_id;
 
--- name: columns.add
+-- name: columns.add_all
 INSERT INTO column_pairs (run_id, source, source_field, target, target_field, transformations, at)
-VALUES (:run_id, :source, :source_field, :target, :target_field, :transformations, :at)
-ON CONFLICT (run_id, target, target_field, source, source_field) DO UPDATE SET
-    transformations = excluded.transformations, at = excluded.at;
+SELECT :run_id, f.value ->> 0, f.value ->> 1, f.value ->> 2, f.value ->> 3, f.value ->> 4, :at FROM json_each(:rows) f;
+
+-- name: columns.put
+UPDATE column_pairs SET transformations = :transformations, at = :at
+WHERE run_id = :run_id AND target = :target AND target_field = :target_field AND source = :source
+  AND source_field = :source_field;
 
 -- name: columns.drop
 DELETE FROM column_pairs WHERE run_id = :run_id AND source = :source AND source_field = :source_field
     AND target = :target AND target_field = :target_field;
 
--- name: columns.count
--- One run more; the transformations are those of the run that told last.
+-- name: columns.count_all
+-- One run more for each; the transformations are those of the run that told last.
 INSERT INTO column_edges (source, source_field, job_id, target, target_field, transformations,
                           first_seen, last_seen, run_count, last_run_id)
-VALUES (:source, :source_field, :job_id, :target, :target_field, :transformations, :at, :at, 1, :run_id)
+SELECT f.value ->> 0, f.value ->> 1, :job_id, f.value ->> 2, f.value ->> 3, f.value ->> 4, :at, :at, 1, :run_id
+FROM json_each(:rows) f WHERE true
 ON CONFLICT (source, source_field, job_id, target, target_field) DO UPDATE SET
     first_seen = min(column_edges.first_seen, excluded.first_seen),
     last_seen = CASE WHEN column_edges.run_count = 0 THEN excluded.last_seen

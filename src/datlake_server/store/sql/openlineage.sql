@@ -52,8 +52,21 @@ WHERE d.table_id = :table_id AND d.version = :version AND d.role = 'output' ORDE
 -- name: openlineage.first_reading
 SELECT min(first_at) AS n FROM openlineage_data WHERE table_id = :table_id AND version = :version AND role = 'input';
 
--- name: openlineage.state_version
-UPDATE snapshots SET store_version = :store_version WHERE snapshot_id = :snapshot_id;
+-- name: openlineage.add_snapshot
+-- As the next version, or as the one that is free; late where the newest was created after it.
+INSERT INTO snapshots (snapshot_id, table_id, version, uri, format, schema, fields, created_at, accepted_at, run_id, job_name,
+                       row_count, size_bytes, metadata, column_lineage, fingerprint, late, implied, store_version)
+SELECT :snapshot_id, t.table_id, coalesce(:number, t.snapshot_count + 1), :uri, :format, :schema, :fields, :created_at, :now,
+       :run_id, :job_name, :row_count, :size_bytes, '{}', :column_lineage, '',
+       EXISTS (SELECT 1 FROM snapshots l WHERE l.snapshot_id = t.latest_id
+               AND (l.created_at, l.snapshot_id) > (:created_at, :snapshot_id)), :implied, :store_version
+FROM tables t WHERE t.table_id = :table_id;
+
+-- name: openlineage.count_snapshot
+UPDATE tables SET (snapshot_count, latest_id) = (
+    SELECT max(tables.snapshot_count, s.version), CASE WHEN s.late OR :implied = 3 THEN tables.latest_id ELSE s.snapshot_id END
+    FROM snapshots s WHERE s.snapshot_id = :snapshot_id)
+WHERE table_id = :table_id;
 
 -- name: openlineage.move_snapshot
 UPDATE snapshots SET run_id = :run_id, job_name = :job_name, created_at = :created_at WHERE snapshot_id = :snapshot_id;
@@ -61,7 +74,7 @@ UPDATE snapshots SET run_id = :run_id, job_name = :job_name, created_at = :creat
 -- name: openlineage.describe_snapshot
 UPDATE snapshots SET format = :format, schema = :schema, fields = :fields, row_count = :row_count, size_bytes = :size_bytes,
                      column_lineage = :column_lineage
-WHERE snapshot_id = :snapshot_id;
+WHERE snapshot_id = :snapshot_id AND run_id = :run_id;
 
 -- name: openlineage.set_parent
 UPDATE runs SET parent_run_id = :parent_run_id WHERE run_id = :run_id;
@@ -132,8 +145,10 @@ ON CONFLICT (namespace, name, table_id) DO UPDATE SET at = max(aliases.at, exclu
 -- name: openlineage.unlinked_until
 SELECT at AS n FROM aliases WHERE namespace = '' AND name = '' AND table_id = :table_id;
 
--- name: openlineage.run_state
-SELECT state FROM runs WHERE run_id = :run_id;
+-- name: openlineage.show_ending
+UPDATE runs SET (state, ended_at, error) = (
+    SELECT e.state, e.ended_at, e.error FROM endings e WHERE e.run_id = :run_id ORDER BY e.ended_at, e.op_key, e.state LIMIT 1)
+WHERE run_id = :run_id RETURNING state;
 
 -- name: openlineage.announced
 -- Those that are to change, of what the run alone implied.
