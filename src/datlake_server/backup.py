@@ -71,6 +71,7 @@ def back_up(home: str, file: str, told_of: Progress) -> Summary:
     try:
         with _in_use(home), _replaced(file) as part:
             manifest = _Writing(home, f"{file}.part.db", part, told_of).write()
+            part.flush()  # the end of an archive may still be in memory
             size_bytes = os.fstat(part.fileno()).st_size
     except (OSError, tarfile.TarError) as error:
         message = f"the backup {file} cannot be written: {error}; what was there before is as it was"
