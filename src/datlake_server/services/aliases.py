@@ -7,7 +7,7 @@ has no storage as its namespace first, then the least by (namespace, name). Neve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from datlake_server.store.base import Tx
+
+
+NAMES_TOLD: Final = 1_000
 
 
 class _Id(Struct, frozen=True):
@@ -83,8 +86,9 @@ def representative(tx: Tx, table_id: int) -> int:
 
 
 def names_of(tx: Tx, table_id: int) -> list[DatasetName]:
-    """What the table is also called, by namespace and name."""
-    return tx.all(DatasetName, "aliases.of_table", table_id=table_id)
+    """What the table and those that are the same thing are called beside its own name, a thousand names at most."""
+    group = json_text(members(tx, table_id))
+    return tx.all(DatasetName, "aliases.names", table_id=table_id, table_ids=group, most=NAMES_TOLD)
 
 
 def _unite_by(tx: Tx, table_id: int, namespace: str, name: str) -> None:

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from datlake_sdk import __version__
 from datlake_sdk.errors import NotFound
+from datlake_sdk.lineage.naming import dataset_name
 from datlake_sdk.wire.ids import object_uri
 from datlake_sdk.wire.models import Job, LakeObject, Namespace, ServerConfig, Table
 from datlake_sdk.wire.operations import (
@@ -23,6 +24,7 @@ from datlake_sdk.wire.operations import (
     UpdateTable,
 )
 from datlake_sdk.wire.times import moment
+from datlake_server.services import aliases, forwarding, labels
 from datlake_server.services.pages import LAST_NAME, name_after, page
 from datlake_server.services.receipts import WINDOW_S
 from datlake_server.services.records import JobRow, TableRow, runs_of
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LOCATION: Final = "LOCATION"  # the kind of a name that people gave as the storage of a table
+
+CAPABILITIES: Final = ("runs", "snapshots", "events", "objects", "lineage", "legacy_aliases")
 LIMITS: Final = {
     "body_bytes": 1024 * 1024,
     "batch_bytes": 5 * 1024 * 1024,
@@ -84,7 +89,7 @@ def list_jobs(tx: Tx, op: ListJobs, caller: Caller) -> Page[Job]:
 @handles(GetJob)
 def get_job(tx: Tx, op: GetJob, caller: Caller) -> Job:
     """The job of that name."""
-    return _jobs(tx, [job_row(tx, op.namespace, op.job_name)], caller)[0]
+    return _whole_job(tx, job_row(tx, op.namespace, op.job_name), caller)
 
 
 @handles(UpdateJob)
@@ -93,7 +98,7 @@ def update_job(tx: Tx, op: UpdateJob, caller: Caller) -> Job:
     row = job_row(tx, op.namespace, op.job_name)
     owner, description = _kept(op.owner, row.owner), _kept(op.description, row.description)
     tx.do("jobs.update", job_id=row.job_id, owner=owner, description=description)
-    return _jobs(tx, [job_row(tx, op.namespace, op.job_name)], caller)[0]
+    return _whole_job(tx, job_row(tx, op.namespace, op.job_name), caller)
 
 
 @handles(ListTables)
@@ -105,8 +110,8 @@ def list_tables(tx: Tx, op: ListTables, caller: Caller) -> Page[Table]:
 
 @handles(GetTable)
 def get_table(tx: Tx, op: GetTable, caller: Caller) -> Table:
-    """The table of that name."""
-    return _tables(tx, [known_table(tx, op.namespace, op.table_name)])[0]
+    """The table of that name, or that is also known by it."""
+    return _whole_table(tx, known_table(tx, op.namespace, op.table_name))
 
 
 @handles(UpdateTable)
@@ -118,10 +123,13 @@ def update_table(tx: Tx, op: UpdateTable, caller: Caller) -> Table:
         table_id=row.table_id,
         owner=_kept(op.owner, row.owner),
         description=_kept(op.description, row.description),
+        location=_kept(op.location, row.location),
         expected_freshness_s=_kept(op.expected_freshness_s, row.expected_freshness_s),
         compatibility=_kept(op.compatibility, row.compatibility),
     )
-    return _tables(tx, [known_table(tx, op.namespace, op.table_name)])[0]
+    if op.location is not UNSET:
+        _place(tx, row, op.location)
+    return _whole_table(tx, known_table(tx, row.namespace, row.name))
 
 
 @handles(ListObjects)
@@ -143,11 +151,13 @@ def list_objects(tx: Tx, op: ListObjects, caller: Caller) -> Page[LakeObject]:
 @handles(GetConfig)
 def get_config(tx: Tx, op: GetConfig, caller: Caller) -> ServerConfig:
     """What this lake is and takes."""
+    targets = forwarding.states(tx)
     return ServerConfig(
         version=__version__,
         api_version="v1",
-        capabilities=["runs", "snapshots", "events", "objects", "lineage", "legacy_aliases"],
+        capabilities=[*CAPABILITIES, *(("forward_openlineage",) if targets else ())],
         limits=LIMITS,
+        forwarding=targets,
     )
 
 
@@ -185,6 +195,23 @@ def object_of(row: ObjectRow) -> LakeObject:
         sha256=row.sha256,
         created_at=moment(row.created_at),
     )
+
+
+def _place(tx: Tx, row: TableRow, location: str | None) -> None:
+    """What others tell of the storage at `location` is of this table, and what they tell of its last one no more."""
+    before, now = (None if uri is None else dataset_name(uri) for uri in (row.location, location))
+    if before is not None and before != now:
+        aliases.take_back(tx, row.table_id, *before, kind=LOCATION, at=tx.now)
+    if now is not None and now != (row.namespace, row.name):
+        aliases.add(tx, row.table_id, *now, LOCATION, tx.now)
+
+
+def _whole_job(tx: Tx, row: JobRow, caller: Caller) -> Job:
+    return labels.whole_job(tx, _jobs(tx, [row], caller)[0], row)
+
+
+def _whole_table(tx: Tx, row: TableRow) -> Table:
+    return labels.whole_table(tx, _tables(tx, [row])[0], row.table_id)
 
 
 def _jobs(tx: Tx, rows: list[JobRow], caller: Caller) -> list[Job]:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from datlake_sdk.errors import NotFound
+from datlake_sdk.wire.ids import is_uuid
 from datlake_sdk.wire.models import Artifact, Ending, Field, Run, RunData, RunError, RunState, Schema, Snapshot
 from datlake_sdk.wire.times import moment
 from datlake_server.services.presence import Life, state_of
@@ -40,6 +41,8 @@ class RunRow(Life, frozen=True, kw_only=True):
     ended_at: int | None = None
     parent_run_id: str | None = None
     error: str | None = None
+    external_id: str | None = None
+    origin: int = 1
 
 
 class TableRow(Struct, frozen=True):
@@ -79,6 +82,7 @@ class SnapshotRow(Struct, frozen=True):
     column_lineage: str
     fingerprint: str
     late: int
+    store_version: str | None = None
 
 
 class _EndingRow(Struct, frozen=True):
@@ -130,8 +134,8 @@ H = TypeVar("H", bound=_OfRun)
 
 
 def run_row(tx: Tx, run_id: str, namespace: str, job_name: str | None = None) -> RunRow:
-    """The run of that id. Raises `NotFound`, also for a run that another namespace or job owns."""
-    return owned(tx.one(RunRow, "runs.get", run_id=run_id.lower()), run_id, namespace, job_name)
+    """The run of that id, or that its producer calls so. Raises `NotFound`, also for another namespace or job's."""
+    return owned(tx.one(RunRow, "runs.get", run_id=_stored_id(run_id)), run_id, namespace, job_name)
 
 
 def owned(row: RunRow | None, run_id: str, namespace: str, job_name: str | None = None) -> RunRow:
@@ -191,6 +195,7 @@ def snapshot_of(row: SnapshotRow) -> Snapshot:
         metadata=msgspec.json.decode(row.metadata, type=dict[str, object]),
         column_lineage=msgspec.json.decode(row.column_lineage, type=dict[str, object] | None),
         late=bool(row.late),
+        store_version=row.store_version,
     )
 
 
@@ -202,6 +207,14 @@ def json_text(value: object) -> str:
 def error_of(text: str | None) -> RunError | None:
     """The error that was stored as `text`."""
     return None if text is None else msgspec.json.decode(text, type=RunError)
+
+
+def _stored_id(run_id: str) -> str:
+    if is_uuid(run_id):
+        return run_id.lower()
+    from datlake_sdk.lineage.ids import run_id_of  # no job needs it
+
+    return run_id_of(run_id)
 
 
 def _by_run(rows: list[H]) -> defaultdict[str, list[H]]:
@@ -236,6 +249,7 @@ def _run(
         outputs=[_data(item) for item in data if item.role == "output"],
         artifacts=[_artifact(item) for item in artifacts],
         endings=[_ending(item) for item in endings],
+        external_id=row.external_id,
     )
 
 

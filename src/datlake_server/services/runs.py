@@ -18,7 +18,7 @@ from datlake_sdk.wire.ids import derived_id, new_id
 from datlake_sdk.wire.models import Page, Run, RunState
 from datlake_sdk.wire.operations import AddInputs, AddOutputs, CompleteRun, DescribeRun, GetRun, ListRuns, StartRun
 from datlake_sdk.wire.times import micros
-from datlake_server.services import legacy, lineage, presence
+from datlake_server.services import labels, legacy, lineage, presence
 from datlake_server.services.pages import END_OF_TIME, cursor_from, moment_before, page
 from datlake_server.services.places import Role
 from datlake_server.services.presence import Life
@@ -117,7 +117,8 @@ def add_outputs(tx: Tx, op: AddOutputs, caller: Caller) -> Run:
 @handles(GetRun)
 def get_run(tx: Tx, op: GetRun, caller: Caller) -> Run:
     """The run of that id."""
-    return run_of(tx, run_row(tx, op.run_id, op.namespace, op.job_name).run_id, caller)
+    row = run_row(tx, op.run_id, op.namespace, op.job_name)
+    return labels.whole_run(tx, run_of(tx, row.run_id, caller), row)
 
 
 @handles(ListRuns)

@@ -21,6 +21,7 @@ from datlake_sdk.wire.operations import (
     RegisterSnapshot,
 )
 from datlake_sdk.wire.times import micros, moment
+from datlake_server.services import aliases
 from datlake_server.services.pages import END_OF_TIME, number_after, page
 from datlake_server.services.places import snapshot_row
 from datlake_server.services.records import SnapshotRow, TableRow, json_text, snapshot_of
@@ -64,12 +65,12 @@ def latest_snapshot(tx: Tx, op: LatestSnapshot, caller: Caller) -> Snapshot:
 
 @handles(GetTableSnapshot)
 def get_table_snapshot(tx: Tx, op: GetTableSnapshot, caller: Caller) -> Snapshot:
-    """A snapshot of the table by its version, its id, or as the `latest`."""
+    """A snapshot of the table by its version, its id, what its store calls it, or as the `latest`."""
     if op.version == "latest":  # the address that this operation and the other would share
         return latest_snapshot(tx, LatestSnapshot(namespace=op.namespace, table_name=op.table_name), caller)
     table = known_table(tx, op.namespace, op.table_name)
     row = _by_version(tx, table, op.version)
-    if row is None or row.table_id != table.table_id:
+    if row is None:
         message = (
             f"table {op.table_name!r} has no version {op.version}; it has {table.snapshot_count} "
             f"({'1 to ' + str(table.snapshot_count) if table.snapshot_count else 'none'})"
@@ -80,9 +81,11 @@ def get_table_snapshot(tx: Tx, op: GetTableSnapshot, caller: Caller) -> Snapshot
 
 @handles(GetSnapshot)
 def get_snapshot(tx: Tx, op: GetSnapshot, caller: Caller) -> Snapshot:
-    """The snapshot of that id."""
-    row = snapshot_row(tx, op.snapshot_id)
-    if row.namespace != op.namespace:
+    """The snapshot of that id, or that its table's store calls so."""
+    row = tx.one(SnapshotRow, "snapshots.get", snapshot_id=op.snapshot_id.lower())
+    if row is None or row.namespace != op.namespace:
+        row = _called(tx, op.namespace, op.snapshot_id)
+    if row is None:
         message = f"there is no snapshot {op.snapshot_id} in namespace {op.namespace!r}"
         raise NotFound(message, code="snapshot_not_found")
     return snapshot_of(row)
@@ -106,8 +109,8 @@ def snapshots_of(tx: Tx, snapshot_ids: list[str]) -> list[Snapshot]:
 
 
 def known_table(tx: Tx, namespace: str, name: str) -> TableRow:
-    """The table of that name. Raises `NotFound`."""
-    row = tx.one(TableRow, "tables.get", namespace=namespace, name=name)
+    """The table of that name, or that is also known by it. Raises `NotFound`."""
+    row = aliases.named(tx, namespace, name)
     if row is None:
         message = f"there is no table {name!r} in namespace {namespace!r}; `datlake tables` lists those there are"
         raise NotFound(message, code="table_not_found")
@@ -124,8 +127,20 @@ def _why_none(tx: Tx, op: LatestSnapshot, table: TableRow) -> str:
 
 def _by_version(tx: Tx, table: TableRow, version: str) -> SnapshotRow | None:
     if is_uuid(version):
-        return tx.one(SnapshotRow, "snapshots.get", snapshot_id=version.lower())
-    if not (version.isascii() and version.isdigit() and len(version) <= 18):
-        return None
-    found = tx.one(_Id, "snapshots.of_version", table_id=table.table_id, version=int(version))
+        row = tx.one(SnapshotRow, "snapshots.get", snapshot_id=version.lower())
+        if row is not None and row.table_id == table.table_id:
+            return row
+    found: _Id | None = None
+    if version.isascii() and version.isdigit() and len(version) <= 18:
+        found = tx.one(_Id, "snapshots.of_version", table_id=table.table_id, version=int(version))
+    found = found or tx.one(_Id, "snapshots.of_store_version", table_id=table.table_id, version=version)
     return None if found is None else snapshot_row(tx, found.snapshot_id)
+
+
+def _called(tx: Tx, namespace: str, version: str) -> SnapshotRow | None:
+    """The one snapshot of the namespace whose store calls it so. Raises `NotFound` where it is not one."""
+    found = tx.all(_Id, "snapshots.called", namespace=namespace, version=version)
+    if len(found) > 1:
+        message = f"more than one snapshot of namespace {namespace!r} is called {version}; name the table as well"
+        raise NotFound(message, code="snapshot_not_found")
+    return snapshot_row(tx, found[0].snapshot_id) if found else None

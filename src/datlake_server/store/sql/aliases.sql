@@ -6,8 +6,16 @@ INSERT INTO aliases (namespace, name, table_id, kind, at, deleted)
 VALUES (:namespace, :name, :table_id, :kind, :at, :deleted)
 ON CONFLICT (namespace, name, table_id) DO UPDATE SET kind = excluded.kind, at = excluded.at, deleted = excluded.deleted;
 
--- name: aliases.of_table
-SELECT namespace, name FROM aliases WHERE table_id = :table_id AND deleted = 0 ORDER BY namespace, name;
+-- name: aliases.names
+-- What all of the group are called, but for the table's own name.
+SELECT t.namespace, t.name FROM tables t
+WHERE t.table_id IN (SELECT value FROM json_each(:table_ids)) AND t.table_id <> :table_id
+UNION
+SELECT a.namespace, a.name FROM aliases a
+WHERE a.table_id IN (SELECT value FROM json_each(:table_ids)) AND a.deleted = 0
+EXCEPT
+SELECT t.namespace, t.name FROM tables t WHERE t.table_id = :table_id
+ORDER BY 1, 2 LIMIT :most;
 
 -- name: aliases.another_of_name
 -- One is enough: all that have the name are of one group.
@@ -55,3 +63,13 @@ ON CONFLICT (table_id) DO UPDATE SET group_id = excluded.group_id;
 
 -- name: aliases.drop_members
 DELETE FROM same_tables WHERE table_id IN (SELECT value FROM json_each(:table_ids));
+
+-- name: tables.lifecycle
+SELECT state FROM lifecycle WHERE table_id = :table_id ORDER BY at DESC, state DESC, run_id DESC LIMIT 1;
+
+-- name: facets.of
+SELECT name, value FROM openlineage_facets WHERE kind = :kind AND run_id = :run_id AND subject = :subject ORDER BY name;
+
+-- name: tags.of
+SELECT key, value, source, nullif(field, '') AS field FROM tags
+WHERE kind = :kind AND run_id = :run_id AND subject = :subject AND deleted = 0 ORDER BY tags.field, key;

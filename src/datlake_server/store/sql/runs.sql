@@ -1,6 +1,6 @@
 -- name: runs.get
 SELECT r.run_id, r.job_id, j.name AS job_name, r.namespace, r.state, r.started_at, r.ended_at, r.last_seen_at,
-       r.lost_after_us, r.process, r.parent_run_id, r.error
+       r.lost_after_us, r.process, r.parent_run_id, r.error, r.external_id, r.origin
 FROM runs r JOIN jobs j ON j.job_id = r.job_id
 WHERE r.run_id = :run_id;
 
@@ -66,7 +66,7 @@ ORDER BY d.run_id, d.at, t.name, t.namespace, coalesce(s.created_at, 0), d.snaps
 
 -- name: runs.many
 SELECT r.run_id, r.job_id, j.name AS job_name, r.namespace, r.state, r.started_at, r.ended_at, r.last_seen_at,
-       r.lost_after_us, r.process, r.parent_run_id, r.error
+       r.lost_after_us, r.process, r.parent_run_id, r.error, r.external_id, r.origin
 FROM runs r JOIN jobs j ON j.job_id = r.job_id
 WHERE r.run_id IN (SELECT value FROM json_each(:run_ids));
 
