@@ -40,7 +40,7 @@ class _EventRow(msgspec.Struct, frozen=True):
 def log_event(tx: Tx, op: LogEvent, caller: Caller) -> Event:
     """Keeps the event; the same `event_id` again answers the event that is kept."""
     event_id = op.event_id or (derived_id("event", op.namespace, caller.key) if caller.key else new_id())
-    return _accept(tx, op.namespace, op, event_id.lower())
+    return keep(tx, op.namespace, op, event_id.lower())
 
 
 @handles(LogEvents)
@@ -70,12 +70,13 @@ def _attempt(tx: Tx, op: LogEvents, index: int, caller: Caller) -> EventResult:
     item = op.events[index]
     event_id = item.event_id or (derived_id("event", op.namespace, caller.key, str(index)) if caller.key else new_id())
     try:
-        return EventResult(index=index, event_id=_accept(tx, op.namespace, item, event_id.lower()).event_id)
+        return EventResult(index=index, event_id=keep(tx, op.namespace, item, event_id.lower()).event_id)
     except DatlakeError as error:
         return EventResult(index=index, event_id=event_id, error=error.message)
 
 
-def _accept(tx: Tx, namespace: str, item: LogEvent | EventItem, event_id: str) -> Event:
+def keep(tx: Tx, namespace: str, item: LogEvent | EventItem, event_id: str) -> Event:
+    """The event, kept under that id; the one that is kept already, where there is one."""
     created = at_most_now(tx, item.created_at)
     run_id = item.run_id.lower() if item.run_id else None
     job_name = _sign_of_life(tx, namespace, item.job_name, run_id)

@@ -13,7 +13,7 @@ import msgspec
 from datlake_sdk.wire.models import ProcessIdentity, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from datlake_server.caller import Caller
     from datlake_server.store.base import Tx, Value
@@ -128,6 +128,14 @@ def joined(one: str | None, other: str | None) -> str | None:
         return one or other
     found = {_text([each]): each for each in (*_PROCESSES.decode(one), *_PROCESSES.decode(other))}
     return _text([found[key] for key in sorted(found)[-PROCESSES_MOST:]])
+
+
+def joined_all(processes: Iterable[ProcessIdentity]) -> str | None:
+    """All of these, as the processes of a run are stored."""
+    told: str | None = None
+    for one in processes:
+        told = joined(told, processes_text(one))
+    return told
 
 
 def _is_silent(run: Life, now: int, caller: Caller) -> bool:

@@ -45,6 +45,15 @@ def register(tx: Tx, op: RegisterSnapshot, snapshot_id: str | None) -> SnapshotR
     return _told_earlier(tx, op, run, known, at)
 
 
+def take(tx: Tx, op: RegisterSnapshot, run: RunRow | None, new: NewSnapshot) -> None:
+    """The snapshot is known as another lake has it: of one that is known, what it is stays, and the earlier moment."""
+    known = tx.one(SnapshotRow, "snapshots.get", snapshot_id=new.snapshot_id)
+    if known is None:
+        _accepted(tx, op, run, new)
+    elif new.at < known.created_at:
+        _told_earlier(tx, op, run, known, new.at, new.fingerprint)
+
+
 def imply(tx: Tx, run: RunRow, op: RegisterSnapshot, at: int) -> None:
     """The run's end lists `op` as written: it is a snapshot, unless the run registered that URI itself."""
     if tx.one(_Id, "snapshots.registered", run_id=run.run_id, uri=op.uri):
@@ -171,7 +180,9 @@ def _displaced(tx: Tx, run: RunRow, op: RegisterSnapshot) -> list[SnapshotRow]:
     return implied
 
 
-def _told_earlier(tx: Tx, op: RegisterSnapshot, run: RunRow | None, known: SnapshotRow, at: int) -> SnapshotRow:
+def _told_earlier(  # noqa: PLR0917 -- what is known, and what is told of it
+    tx: Tx, op: RegisterSnapshot, run: RunRow | None, known: SnapshotRow, at: int, fingerprint: str | None = None
+) -> SnapshotRow:
     """The known snapshot as `op` says it is, created at the earlier moment `at`."""
     row = replace(
         known,
@@ -179,7 +190,7 @@ def _told_earlier(tx: Tx, op: RegisterSnapshot, run: RunRow | None, known: Snaps
         format=op.format,
         schema=json_text(op.schema),
         fields=json_text(fields_of(op.schema)),
-        fingerprint=_fingerprint(op),
+        fingerprint=fingerprint or _fingerprint(op),
     )
     tx.do("snapshots.restate", **asdict(row))
     tx.do("tables.find_latest", table_id=row.table_id)

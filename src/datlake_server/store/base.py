@@ -33,6 +33,10 @@ class Tx(Protocol):
         """Runs the named statement; answers how many rows it changed."""
         ...
 
+    def nested(self, work: Callable[[], R]) -> R:
+        """What `work` answers; nothing of what it changed stays when it raises, and the transaction goes on."""
+        ...
+
 
 class Store(Protocol):
     """A place of records with one writer at a time and readers that do not wait for it."""

@@ -74,6 +74,17 @@ class SqliteTx:
         self._connection.execute(self._statements[name], values).fetchall()
         return self._connection.total_changes() - before
 
+    def nested(self, work: Callable[[], R]) -> R:
+        """What `work` answers; nothing of what it changed stays when it raises, and the transaction goes on."""
+        self._connection.execute("SAVEPOINT nested")
+        try:
+            answer = work()
+        except BaseException:
+            self._connection.execute("ROLLBACK TO nested; RELEASE nested")
+            raise
+        self._connection.execute("RELEASE nested")
+        return answer
+
 
 class Reader:
     """A connection that changes nothing, the write-ahead log included: that is the writer's."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datlake_server.services.openlineage.batch import Batch
 
 SYMLINK: Final = "SYMLINK"
+LOCATION: Final = "LOCATION"  # as `UpdateTable` has it
 _STATE_CHARACTERS: Final = 64
 
 

@@ -5,16 +5,17 @@ The merge knows no order: what is told earliest, latest or greatest stays, which
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from datlake_sdk.errors import InvalidRequest
+from datlake_sdk.errors import DatlakeError, InvalidRequest
 from datlake_sdk.lineage.events import ParsedEvent, parse
 from datlake_sdk.lineage.validate import check
 from datlake_sdk.wire.models import BatchSummary, FailedEvent, LineageReceipt, LineageResults
 from datlake_sdk.wire.operations import RecordLineage, RecordLineageBatch
-from datlake_server.services.openlineage import declared, runs
+from datlake_server.services.openlineage import declared, own, runs
 from datlake_server.services.openlineage.batch import Batch
 from datlake_server.services.openlineage.run_events import RunMerge
 from datlake_server.services.registry import handles
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 def record_lineage(tx: Tx, op: RecordLineage, caller: Caller) -> LineageReceipt:
     """The event is kept and merged, if it was not before."""
     event = _parsed(bytes(op.event), strict=op.strict)
+    if own.is_own(event):
+        own.merge(tx, event)
+        return LineageReceipt(event_id=event.digest, run_id=event.run_id)
     batch = Batch(tx)
     is_new = merge(batch, event)
     batch.facets.flush()
@@ -44,7 +48,13 @@ def record_lineage_batch(tx: Tx, op: RecordLineageBatch, caller: Caller) -> Line
         except InvalidRequest as error:
             failed.append(FailedEvent(index=index, reason=str(error)))
             continue
-        merge(batch, event)
+        if not own.is_own(event):
+            merge(batch, event)
+            continue
+        try:
+            tx.nested(partial(own.merge, tx, event))
+        except DatlakeError as error:
+            failed.append(FailedEvent(index=index, reason=str(error)))
     batch.facets.flush()
     received = len(op.events)
     summary = BatchSummary(

@@ -160,3 +160,20 @@ WHERE s.run_id = :run_id AND s.implied IN (2, 3) AND s.implied <> :implied AND s
 
 -- name: openlineage.set_implied
 UPDATE snapshots SET implied = :implied WHERE snapshot_id = :snapshot_id;
+
+-- name: openlineage.put_tag
+INSERT INTO tags (kind, run_id, subject, field, key, value, source, at, digest, deleted)
+VALUES (:kind, :run_id, :subject, :field, :key, :value, :source, :at, :digest, :deleted)
+ON CONFLICT (kind, run_id, subject, field, key) DO UPDATE SET
+    value = excluded.value, source = excluded.source, at = excluded.at, digest = excluded.digest, deleted = excluded.deleted
+WHERE (excluded.at, excluded.digest) > (tags.at, tags.digest);
+
+-- name: openlineage.say_of_table
+-- What people said here stays.
+UPDATE tables SET owner = coalesce(owner, :owner), description = coalesce(description, :description),
+                  location = coalesce(location, :location), compatibility = coalesce(compatibility, :compatibility),
+                  expected_freshness_s = coalesce(expected_freshness_s, :expected_freshness_s)
+WHERE table_id = :table_id;
+
+-- name: openlineage.say_of_job
+UPDATE jobs SET owner = coalesce(owner, :owner), description = coalesce(description, :description) WHERE job_id = :job_id;
