@@ -1,6 +1,7 @@
 """OpenLineage events as a busy platform tells them: START (2 KB) and COMPLETE (3.5 KB) of runs of a few dozen jobs.
 
-Every run is another; jobs and tables come again, as they do. Made before anything is timed, as bytes.
+Every run is another, with an id as the specification recommends them; jobs and tables come again, as they do. Made
+before anything is timed, as bytes.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
+
+from datlake_sdk.wire.ids import new_id
 
 JOBS = 48
 COLUMNS = 12
@@ -26,7 +29,7 @@ def events(count: int) -> list[bytes]:
 
 
 def _run(number: int) -> tuple[bytes, bytes]:
-    job, run_id, at = number % JOBS, str(uuid.uuid4()), BEGAN + timedelta(milliseconds=40 * number)
+    job, run_id, at = number % JOBS, new_id(), BEGAN + timedelta(milliseconds=40 * number)
     parent = str(uuid.UUID(int=number // JOBS))
     start = _event("START", at, job, _told(run_id, parent))
     start["inputs"] = [_dataset(job), _dataset(job + 1, schema=_schema())]
