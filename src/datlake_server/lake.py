@@ -20,7 +20,18 @@ from datlake_server.objects.files import ObjectFiles, Upload
 from datlake_server.places import refuse_network_file_system
 from datlake_server.run_logs import LogPlace, RunLogs
 from datlake_server.serverlock import is_served
-from datlake_server.services import catalog, diff, events, graph, legacy, lineage, receipts, runs, snapshots
+from datlake_server.services import (
+    catalog,
+    diff,
+    events,
+    graph,
+    legacy,
+    lineage,
+    openlineage_export,
+    receipts,
+    runs,
+    snapshots,
+)
 from datlake_server.services.openlineage import ingest
 from datlake_server.services.presence import Watch
 from datlake_server.services.receipts import Answered
@@ -48,6 +59,7 @@ SERVICES: Final[tuple[ModuleType, ...]] = (
     ingest,
     legacy,
     lineage,
+    openlineage_export,
     runs,
     snapshots,
 )
@@ -127,6 +139,14 @@ class Lake:
             finally:  # an ending that disagrees with another one raises, and is recorded all the same
                 self._logs.settle(op.namespace, op.run_id)
         return self._store.write(work, patience_s) if op.writes else self._store.read(work)
+
+    def look(self, work: Callable[[Tx], A]) -> A:
+        """What `work` reads in one consistent state, for what no operation asks."""
+        return self._store.read(work)
+
+    def change(self, work: Callable[[Tx], A], *, patience_s: float = PATIENCE_S) -> A:
+        """What `work` answers once its changes are on the disk, for what no operation does."""
+        return self._store.write(work, patience_s)
 
     def begin_upload(self, namespace: str, bucket: str, object_name: str) -> Upload:
         """An upload that becomes visible as `object_name` when it is committed, and not before."""

@@ -1,0 +1,309 @@
+"""A run, or everything, as OpenLineage events: those that came in as they came, and what SDKs told as events of ours.
+
+Page by page, each of bounded work; a cursor says where in what the next one begins. The events may be taken in any
+order: what people said of jobs and tables, snapshots of no run, the runs by their start, events of no run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from datlake_sdk.errors import InvalidRequest
+from datlake_sdk.lineage import emit
+from datlake_sdk.lineage.emit import DATA_PER_EVENT, RunRecord
+from datlake_sdk.lineage.naming import uri_of, without_credentials
+from datlake_sdk.lineage.own_facets import JobFacet, TableFacet
+from datlake_sdk.wire.models import DatasetName, Page
+from datlake_sdk.wire.operations import ExportOpenLineage, RunOpenLineage
+from datlake_sdk.wire.times import micros, moment
+from datlake_server.services.openlineage_told import (
+    LoggedRow,
+    data_rows,
+    logged,
+    lone_snapshot,
+    run_record,
+    slice_of,
+    tags_of,
+)
+from datlake_server.services.records import RunRow, run_row
+from datlake_server.services.registry import handles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from datlake_server.caller import Caller
+    from datlake_server.store.base import Tx
+
+Event = dict[str, object]
+
+SDK: Final = 1
+# A page ends after the event with which it has grown to so much.
+PAGE_BYTES: Final = 8 << 20
+# What is looked at and says nothing counts for this: a page of nothing else takes a tenth of a second.
+LOOKED_AT_BYTES: Final = 800
+LOGGED_PER_EVENT: Final = 200
+ROWS_AT_ONCE: Final = 50
+
+
+class Place(Struct, frozen=True, array_like=True):
+    """Where a page goes on: after `id` of `at` in `phase`; of that run itself, after what the step has done."""
+
+    phase: int = 0
+    at: int = 0
+    id: str = ""
+    step: int = 0
+    number: int = 0
+    text: str = ""
+    more: str = ""
+
+
+class Found(Struct, frozen=True):
+    """An event, how large it is, and the place after it. Null where something was looked at and says nothing."""
+
+    event: Event | None
+    size_bytes: int
+    after: Place
+
+
+class _EventRow(Struct, frozen=True):
+    at: int
+    id: str
+    body: str
+
+
+class _RunAt(RunRow, frozen=True, kw_only=True):
+    at: int
+    id: str
+
+
+class _SaidRow(Struct, frozen=True):
+    id: int
+    namespace: str
+    name: str
+    created_at: int
+    owner: str | None
+    description: str | None
+    location: str | None
+    expected_freshness_s: int | None
+    compatibility: str | None
+
+
+class _LoneRow(Struct, frozen=True):
+    at: int
+    id: str
+    location: str | None
+
+
+class _Placed(Protocol):
+    @property
+    def at(self) -> int: ...
+    @property
+    def id(self) -> str: ...
+
+
+R = TypeVar("R", bound=_Placed)
+
+
+@handles(RunOpenLineage)
+def run_open_lineage(tx: Tx, op: RunOpenLineage, caller: Caller) -> Page[Event]:
+    """The events that told of the run, in the order of their times, and what an SDK told of it as events."""
+    row = run_row(tx, op.run_id, op.namespace)
+    place = _read(op.cursor) if op.cursor else _run_begin(row)
+    return _page(events_of_run(tx, row, place), op.limit)
+
+
+@handles(ExportOpenLineage)
+def export_open_lineage(tx: Tx, op: ExportOpenLineage, caller: Caller) -> Page[Event]:
+    """Everything that another lake needs to be the same, of runs that started at or after `since`."""
+    since = 0 if op.since is None else micros(op.since)
+    return _page(_Walk(tx, op.namespace, since).events(_read(op.cursor) if op.cursor else Place()), op.limit)
+
+
+def events_of_run(tx: Tx, row: RunRow, place: Place | None = None) -> Iterator[Found]:
+    """The run's events after that place, read as they are asked for."""
+    place = place or _run_begin(row)
+    if place.step <= _CAME:
+        yield from _as_they_came(tx, row, place)
+        place = _in_run(row, _START)
+    if row.origin & SDK:
+        yield from _as_told(tx, row, place)
+
+
+def _page(found: Iterator[Found], limit: int) -> Page[Event]:
+    items: list[Event] = []
+    size_bytes = 0
+    for one in found:
+        size_bytes += one.size_bytes
+        if one.event is not None:
+            items.append(one.event)
+        if len(items) == limit or size_bytes >= PAGE_BYTES:
+            return Page(items=items, next_cursor=msgspec.json.encode(one.after).hex())
+    return Page(items=items)
+
+
+def _made(event: Event, after: Place) -> Found:
+    return Found(event, len(msgspec.json.encode(event)), after)
+
+
+def _came(row: _EventRow, after: Place) -> Found:
+    return Found(msgspec.json.decode(row.body), len(row.body), after)
+
+
+def _read(cursor: str) -> Place:
+    try:
+        return msgspec.json.decode(bytes.fromhex(cursor), type=Place)
+    except (ValueError, msgspec.MsgspecError) as error:
+        message = "the cursor is not one of this list's; leave it out to begin at the first page"
+        raise InvalidRequest(message, code="bad_cursor") from error
+
+
+# --- one run ----------------------------------------------------------------------------------------------------------
+
+_CAME, _START, _LOGGED, _DATA, _DONE = range(5)
+
+
+def _run_begin(row: RunRow) -> Place:
+    return Place(_RUNS, row.started_at, row.run_id)
+
+
+def _in_run(row: RunRow, step: int, number: int = 0, text: str = "", more: str = "") -> Place:
+    return Place(_RUNS, row.started_at, row.run_id, step, number, text, more)
+
+
+def _as_they_came(tx: Tx, row: RunRow, place: Place) -> Iterator[Found]:
+    at, digest = place.number, place.text
+    while rows := tx.all(
+        _EventRow, "export.events_of_run", run_id=row.run_id, after_at=at, after_id=digest, limit=ROWS_AT_ONCE
+    ):
+        at, digest = rows[-1].at, rows[-1].id
+        for came in rows:
+            yield _came(came, _in_run(row, _CAME, came.at, came.id))
+
+
+def _as_told(tx: Tx, row: RunRow, place: Place) -> Iterator[Found]:
+    if place.step >= _DONE:
+        return
+    record = run_record(tx, row)
+    if place.step <= _START:
+        yield _started(tx, row, record)
+    if place.step <= _LOGGED:
+        yield from _logged(tx, row, record, place.number if place.step == _LOGGED else 0)
+    after = (place.text, place.number, place.more) if place.step == _DATA else ("", 0, "")
+    yield from _data(tx, row, record, after)
+
+
+def _started(tx: Tx, row: RunRow, record: RunRecord) -> Found:
+    data = slice_of(tx, row, data_rows(tx, row.run_id, ("", 0, ""), DATA_PER_EVENT))
+    return _made(emit.start(record, data), _in_run(row, _LOGGED))
+
+
+def _logged(tx: Tx, row: RunRow, record: RunRecord, after: int) -> Iterator[Found]:
+    while rows := tx.all(LoggedRow, "export.logged", run_id=row.run_id, after=after, limit=LOGGED_PER_EVENT):
+        after = rows[-1].seq
+        yield _made(emit.log(record, logged(rows)), _in_run(row, _LOGGED, after))
+
+
+def _data(tx: Tx, row: RunRow, record: RunRecord, after: tuple[str, int, str]) -> Iterator[Found]:
+    """The run's data a slice at a time, the last of them with its end."""
+    rows = data_rows(tx, row.run_id, after, DATA_PER_EVENT + 1)
+    while len(rows) > DATA_PER_EVENT:
+        rows = rows[:DATA_PER_EVENT]
+        data, last = slice_of(tx, row, rows), rows[-1]
+        after = (last.role, last.table_id, last.snapshot_id)
+        there = _in_run(row, _DATA, last.table_id, last.role, last.snapshot_id)
+        yield _made(emit.go_on(record, data), there)
+        rows = data_rows(tx, row.run_id, after, DATA_PER_EVENT + 1)
+    data = slice_of(tx, row, rows)
+    yield _made(emit.end(record, data), _in_run(row, _DONE))
+
+
+# --- everything -------------------------------------------------------------------------------------------------------
+
+_JOBS, _TABLES, _LONE, _RUNS, _DECLARED, _END = range(6)
+
+
+class _Walk:
+    """Everything of a namespace, or of all, since a moment."""
+
+    def __init__(self, tx: Tx, namespace: str, since: int) -> None:
+        self._tx = tx
+        self._namespace = namespace
+        self._since = since
+        self._phases: dict[int, Callable[[Place], Iterator[Found]]] = {
+            _JOBS: self._jobs,
+            _TABLES: self._tables,
+            _LONE: self._lone_snapshots,
+            _RUNS: self._runs,
+            _DECLARED: self._declared,
+        }
+
+    def events(self, place: Place) -> Iterator[Found]:
+        """All events after that place."""
+        for phase in range(place.phase, _END):
+            yield from self._phases[phase](place if phase == place.phase else Place(phase))
+
+    def _jobs(self, place: Place) -> Iterator[Found]:
+        for row in self._said("export.jobs", place):
+            told = JobFacet(owner=row.owner, description=row.description, tags=tags_of(self._tx, "job", subject=row.id))
+            event = emit.job_event(_name(row), moment(row.created_at), told)
+            yield _made(event, Place(_JOBS, row.id))
+
+    def _tables(self, place: Place) -> Iterator[Found]:
+        for row in self._said("export.tables", place):
+            told = self._of_table(row)
+            if told != TableFacet():
+                yield _made(emit.table_event(_name(row), moment(row.created_at), told), Place(_TABLES, row.id))
+            else:
+                yield Found(None, LOOKED_AT_BYTES, Place(_TABLES, row.id))
+
+    def _of_table(self, row: _SaidRow) -> TableFacet:
+        # Where a bare URI's data is follows from its name: nobody said it.
+        location = None if row.location == uri_of(row.namespace, row.name) else row.location
+        return TableFacet(
+            owner=row.owner,
+            description=row.description,
+            location=None if location is None else without_credentials(location),
+            expected_freshness_s=row.expected_freshness_s,
+            compatibility=row.compatibility,
+            tags=tags_of(self._tx, "table", subject=row.id),
+        )
+
+    def _said(self, statement: str, place: Place) -> Iterator[_SaidRow]:
+        after = place.at
+        while rows := self._tx.all(_SaidRow, statement, namespace=self._namespace, after=after, limit=ROWS_AT_ONCE):
+            after = rows[-1].id
+            yield from rows
+
+    def _lone_snapshots(self, place: Place) -> Iterator[Found]:
+        for row in self._rows(_LoneRow, "export.snapshots_of_no_run", place):
+            found = lone_snapshot(self._tx, row.id)
+            if found is not None:
+                yield _made(emit.snapshot_event(*found, row.location), Place(_LONE, row.at, row.id))
+
+    def _runs(self, place: Place) -> Iterator[Found]:
+        begun = self._tx.one(RunRow, "runs.get", run_id=place.id) if place.id and place.step < _DONE else None
+        if begun is not None:
+            yield from events_of_run(self._tx, begun, place)
+        statement = "export.runs_of_namespace" if self._namespace else "export.runs"
+        for row in self._rows(_RunAt, statement, place):
+            yield from events_of_run(self._tx, row, _run_begin(row))
+
+    def _declared(self, place: Place) -> Iterator[Found]:
+        for row in self._rows(_EventRow, "export.events_of_no_run", place):
+            yield _came(row, Place(_DECLARED, row.at, row.id))
+
+    def _rows(self, kind: type[R], statement: str, place: Place) -> Iterator[R]:
+        """The statement's rows after that place, none from before `since`."""
+        at, key = max((place.at, place.id), (self._since, ""))
+        while rows := self._tx.all(
+            kind, statement, namespace=self._namespace, after_at=at, after_id=key, limit=ROWS_AT_ONCE
+        ):
+            at, key = rows[-1].at, rows[-1].id
+            yield from rows
+
+
+def _name(row: _SaidRow) -> DatasetName:
+    return DatasetName(namespace=row.namespace, name=row.name)
