@@ -16,6 +16,7 @@ from datlake_server.http.endpoint import OperationEndpoint
 from datlake_server.http.exchange import Answer, Incoming, tagged_answer
 from datlake_server.http.health import Health
 from datlake_server.http.html import html_answer
+from datlake_server.http.marquez.addresses import LINEAGE, marquez_addresses
 from datlake_server.http.openapi import document
 from datlake_server.http.pages import RunPage, RunsPage
 from datlake_server.http.router import Router
@@ -41,6 +42,7 @@ def build_router(lake: Lake, threads: Threads, health: Health, version: str) -> 
     """All addresses over `lake`."""
     router: Router[Target] = Router()
     _add_operations(router, lake, threads)
+    _add_marquez(router, lake, threads)
     _add_objects(router, lake, threads)
     router.add("POST", API_PREFIX + LOG_PATH, Target(AppendLog(lake, threads)))
     router.add("GET", API_PREFIX + LOG_PATH, Target(ReadLog(lake, threads)))
@@ -59,6 +61,12 @@ def _add_operations(router: Router[Target], lake: Lake, threads: Threads) -> Non
     for op_type, path in ALIASES:
         endpoint = OperationEndpoint(op_type, path, lake, threads)
         router.add(op_type.http.method, path, Target(endpoint, is_alias=True))
+
+
+def _add_marquez(router: Router[Target], lake: Lake, threads: Threads) -> None:
+    ours = {method: router.match(method, f"{API_PREFIX}{LINEAGE}".encode())[0].endpoint for method in ("GET", "POST")}
+    for method, path, endpoint in marquez_addresses(lake, threads, ours["GET"], ours["POST"]):
+        router.add(method, path, Target(endpoint))
 
 
 def _add_objects(router: Router[Target], lake: Lake, threads: Threads) -> None:
