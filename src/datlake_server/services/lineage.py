@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from datlake_server.services.pairs import End, pair, pair_anew, pair_stated
+from datlake_server.services.pairs import End, pair, pair_anew, pair_first, pair_stated
 from datlake_server.services.places import Loose, Place, Role, Told, drop_unused, pointed_at, told
 from datlake_server.services.records import RunRow, SnapshotRow
 
@@ -66,6 +66,13 @@ def record(tx: Tx, run: RunRow, role: Role, items: Iterable[DataRef], at: int) -
 def record_told(tx: Tx, run: RunRow, telling: Telling, items: Sequence[Told]) -> None:
     """As `record`, of what is known to point somewhere already."""
     _pair(tx, run, telling.role, _put(tx, run, telling, items))
+
+
+def record_first(tx: Tx, run: RunRow, at: int, inputs: Sequence[Told], outputs: Sequence[Told]) -> None:
+    """The run, of which nothing was told before, has these inputs and outputs, each output from all inputs."""
+    read = _put(tx, run, Telling("input", at), inputs)
+    written = _put(tx, run, Telling("output", at), outputs)
+    pair_first(tx, run, [row.end for row in read.new], [row.end for row in written.new])
 
 
 def put_told(tx: Tx, run: RunRow, telling: Telling, items: Sequence[Told]) -> None:

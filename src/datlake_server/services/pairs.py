@@ -66,6 +66,15 @@ def pair(tx: Tx, run: RunRow, role: Role, new: Sequence[End]) -> None:
     _link(tx, run, ends if role == "input" else [(another, one) for one, another in ends])
 
 
+def pair_first(tx: Tx, run: RunRow, inputs: Sequence[End], outputs: Sequence[End]) -> None:
+    """Pairs the first inputs and outputs that are told of a run."""
+    if len(inputs) * len(outputs) > PAIRS_PER_RUN:
+        pair_anew(tx, run)
+        return
+    halves = [*((one, _NO_END) for one in inputs), *((_NO_END, one) for one in outputs)]
+    _link(tx, run, [*halves, *((one, other) for one in inputs for other in outputs)])
+
+
 def pair_stated(tx: Tx, run: RunRow, output: End) -> None:
     """Pairs a new output with what it was stated to be made from, and with nothing else."""
     sources = tx.all(End, "pairs.sources_of", run_id=run.run_id, output=output.snapshot_id)

@@ -24,8 +24,23 @@ if TYPE_CHECKING:
 VERSION = "version"
 
 
-def tell(batch: Batch, state: RunState, role: Role, datasets: Sequence[Dataset], at: int) -> bool:
-    """The run reads or writes the datasets as of `at`; true where that changed what it is paired with."""
+def tell(batch: Batch, state: RunState, inputs: Sequence[Dataset], outputs: Sequence[Dataset], at: int) -> bool:
+    """The run reads and writes the datasets as of `at`; true where that changed what it is paired with."""
+    read = _fresh(batch, state, "input", inputs, at)
+    if state.is_new:
+        written = _fresh(batch, state, "output", outputs, at)
+        lineage.record_first(batch.tx, state.row, at, read, written)
+        return bool(read or written)
+    if read:
+        lineage.record_told(batch.tx, state.row, Telling("input", at), read)
+    written = _fresh(batch, state, "output", outputs, at)
+    if written:
+        lineage.record_told(batch.tx, state.row, Telling("output", at), written)
+    return bool(read or written)
+
+
+def _fresh(batch: Batch, state: RunState, role: Role, datasets: Sequence[Dataset], at: int) -> list[Told]:
+    """What the run is newly told to read or write, or to have so from earlier on."""
     fresh: list[Told] = []
     for dataset in datasets:
         table_id, version = batch.table_id(dataset), _version_of(dataset)
@@ -38,9 +53,7 @@ def tell(batch: Batch, state: RunState, role: Role, datasets: Sequence[Dataset],
             continue  # the versions that are told say it better
         telling = _Telling(snapshots.Told(batch, dataset, table_id), state, version)
         fresh += telling.read(span, now) if role == "input" else telling.written(span, now)
-    if fresh:
-        lineage.record_told(batch.tx, state.row, Telling(role, at), fresh)
-    return bool(fresh)
+    return fresh
 
 
 class _Telling:

@@ -46,8 +46,7 @@ class RunMerge:
         inputs, outputs = self._all_data()
         before = dict(state.told)
         changed = [self._tell_output(dataset) for dataset in outputs]
-        is_other = tell(batch, state, "input", inputs, at)
-        is_other = tell(batch, state, "output", outputs, at) or is_other
+        is_other = tell(batch, state, inputs, outputs, at)
         for dataset, names in zip(outputs, changed, strict=True):
             self._describe(batch.table_id(dataset), names, before)
         if self._states_anew or (is_other and state.states_lineage):
