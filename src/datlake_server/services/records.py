@@ -161,7 +161,8 @@ def runs_of(tx: Tx, run_ids: list[str], caller: Caller) -> list[Run]:
     facets = _by_run(tx.all(_FacetRow, "runs.facets", run_ids=wanted))
     data = _by_run(tx.all(_DataRow, "runs.data", run_ids=wanted))
     artifacts = _by_run(tx.all(_ArtifactRow, "runs.artifacts", run_ids=wanted))
-    endings = _by_run(tx.all(_EndingRow, "runs.endings", run_ids=wanted))
+    has_ended = any(row.ended_at is not None for row in rows.values())
+    endings = _by_run(tx.all(_EndingRow, "runs.endings", run_ids=wanted) if has_ended else [])
     return [
         _run(
             row,
