@@ -31,8 +31,22 @@ class Arguments(argparse.Namespace):
     version: str | None = None
     direction: str = "both"
     depth: int = 4
+    level: str | None = None
+    max_nodes: int = 1000
+    field: str | None = None
+    run: str | None = None
+    snapshot: str | None = None
+    format: str | None = None
+    other: str = ""
+    words: Sequence[str] = ()
+    kind: str | None = None
+    files: Sequence[str] = ()
+    strict: bool = False
+    output: str = "-"
     host: str = "127.0.0.1"
     port: int = 8765
+    forward_openlineage: Sequence[str] = ()
+    forward_since: str = "now"
     inputs: Sequence[str] = ()
     outputs: Sequence[str] = ()
     metadata: Sequence[str] = ()
@@ -45,11 +59,11 @@ class Arguments(argparse.Namespace):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse that tells of a mistake in one line; `only` is for a word that stands where `show` belongs."""
+    """argparse that tells of a mistake in one line; `only` is for a word that stands where one belongs."""
 
     only = ""
 
     def error(self, message: str) -> NoReturn:
         """Ends the process with the mistake and where to read on."""
-        told = self.only if self.only and message.startswith("argument show:") else message
+        told = self.only if self.only and message.startswith(("argument show:", "argument openlineage:")) else message
         self.exit(USAGE, f"datlake: {told}; see `{self.prog} --help`\n")

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Final
 
 from datlake_sdk._amounts import size
 from datlake_sdk.cli.connection import settings_of
 from datlake_sdk.cli.exits import ERROR, OK, UsageError
+from datlake_sdk.cli.progress import Progress
 from datlake_sdk.cli.text import facts, say, say_json, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
-    from typing import Self
 
     from datlake_sdk.cli.arguments import Arguments
 
-# Often enough for people, too seldom to cost anything.
-SAID_EVERY_S: Final = 0.2
 NAMED: Final = 5
 
 
@@ -28,7 +24,7 @@ def backup(arguments: Arguments) -> int:
     from datlake_sdk.cli.server import back_up
 
     home = _folder_of(arguments, "backup")
-    with _Progress() as progress:
+    with Progress() as progress:
         made = back_up(home, arguments.file, progress)
     if arguments.json:
         say_json(made)
@@ -43,7 +39,7 @@ def restore(arguments: Arguments) -> int:
     from datlake_sdk.cli.server import restore as restored
 
     home = _folder_of(arguments, "restore")
-    with _Progress() as progress:
+    with Progress() as progress:
         found = restored(home, arguments.file, progress, force=arguments.force)
     if arguments.json:
         say_json(found)
@@ -75,30 +71,3 @@ def _warned(missing: Sequence[str], damaged: Sequence[str]) -> int:
             listed = ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
             print(f"datlake: objects that {what} in the lake: {len(names)} ({listed})", file=sys.stderr)
     return ERROR if missing or damaged else OK
-
-
-class _Progress:
-    """One line on a terminal that says how far it is, and is gone at the end; nothing anywhere else."""
-
-    def __init__(self) -> None:
-        self._is_shown = sys.stderr.isatty()
-        self._next_s = 0.0
-
-    def __call__(self, what: str, done: int, of: int) -> None:
-        """Says it, but not too often."""
-        now = time.monotonic()
-        if self._is_shown and now >= self._next_s:
-            self._next_s = now + SAID_EVERY_S
-            share = f" {100 * done // of} %" if of else ""
-            print(f"\r\x1b[Kdatlake: {what}{share}", end="", file=sys.stderr, flush=True)
-
-    def __enter__(self) -> Self:
-        """Nothing is said yet."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """The line is gone."""
-        if self._is_shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final, TextIO
 
 from datlake_sdk import __version__
-from datlake_sdk.cli.arguments import ROWS, Arguments, Parser
+from datlake_sdk.cli.arguments import Arguments, Parser
+from datlake_sdk.cli.commands_lineage import add_lineage
 from datlake_sdk.cli.exits import EXIT_CODES
+from datlake_sdk.cli.options import add, add_json, add_limit, global_options, number
 
 if TYPE_CHECKING:
-    # argparse has no public name for what `add_subparsers` gives.
-    Commands = argparse._SubParsersAction["Parser"]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    from datlake_sdk.cli.options import Commands
 
 # These may stand before or after the command; each takes a value.
 GLOBAL_OPTIONS: Final = ("--url", "--home", "--namespace")
@@ -44,12 +45,12 @@ def _main_parser() -> tuple[Parser, Collection[str]]:
         description="Which run wrote this, from exactly what, with which code, and where is its log?",
         epilog=_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[_global_options()],
+        parents=[global_options()],
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"datlake {__version__}", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for group in (_add_run, _add_demo, _add_lists, _add_tables, _add_lineage, _add_outbox, _add_setup):
+    for group in (_add_run, _add_demo, _add_lists, _add_tables, add_lineage, _add_outbox, _add_setup):
         group(commands)
     return parser, commands.choices
 
@@ -83,7 +84,7 @@ def _command_of(argv: Sequence[str]) -> str:
 
 
 def _add_run(commands: Commands) -> None:
-    run = _add(commands, "run", "run:track", "run any program as a tracked job; `run show` shows a run")
+    run = add(commands, "run", "run:track", "run any program as a tracked job; `run show` shows a run")
     run.only = PROGRAM_AFTER_DASHES
     run.usage = "datlake run [OPTIONS] -- PROGRAM [ARGUMENT …]\n       datlake run show RUN_ID [--json]"
     run.description = (
@@ -101,62 +102,62 @@ def _add_run(commands: Commands) -> None:
         run.add_argument(
             *options, dest=dest, action="append", metavar=metavar, default=argparse.SUPPRESS, help=f"{what}; repeatable"
         )
-    show = _add(
+    show = add(
         run.add_subparsers(metavar="show", prog="datlake run"),
         "show",
         "runs:show",
         "what a run read and wrote, from which code, and how it ended",
     )
     show.add_argument("run_id", metavar="RUN_ID", help="the run's id, or enough of its beginning")
-    _add_json(show)
+    add_json(show)
 
 
 def _add_demo(commands: Commands) -> None:
-    demo = _add(commands, "demo", "demo:demo", "run three small weather jobs and show what came of them")
+    demo = add(commands, "demo", "demo:demo", "run three small weather jobs and show what came of them")
     demo.description = (
         "Runs three small weather jobs on made-up data, into the lake in use, namespace `demo` (or --namespace), and "
         "shows their lineage."
     )
-    _add_json(demo)
+    add_json(demo)
 
 
 def _add_lists(commands: Commands) -> None:
-    jobs = _add(commands, "jobs", "runs:jobs", "the jobs and their latest runs")
-    runs = _add(commands, "runs", "runs:runs", "runs, the newest first")
+    jobs = add(commands, "jobs", "runs:jobs", "the jobs and their latest runs")
+    runs = add(commands, "runs", "runs:runs", "runs, the newest first")
     runs.add_argument("job", nargs="?", metavar="JOB", help="only runs of this job")
     runs.add_argument("--state", choices=("running", "completed", "failed", "aborted", "lost"), help="only this state")
     runs.add_argument("--since", metavar="TIME", help="started since: 90m, 24h, 7d, 2026-11-23 or 2026-11-23T03:00Z")
-    log = _add(commands, "log", "log:log", "what a run said, or has said so far")
+    log = add(commands, "log", "log:log", "what a run said, or has said so far")
     log.add_argument("run_id", metavar="RUN_ID", help="the run's id, or enough of its beginning")
     log.add_argument("-f", "--follow", action="store_true", help="go on with what it says until it has ended")
     for each in (jobs, runs):
-        _add_limit(each)
+        add_limit(each)
     for each in (jobs, runs, log):
-        _add_json(each)
+        add_json(each)
 
 
 def _add_tables(commands: Commands) -> None:
-    tables = _add(commands, "tables", "tables:tables", "the tables and their latest versions")
-    table = _add(commands, "table", "tables:table", "a table's latest version, columns and history")
-    uri = _add(commands, "uri", "tables:uri", "where a table's data is, and nothing else")
+    tables = add(commands, "tables", "tables:tables", "the tables and their latest versions")
+    table = add(commands, "table", "tables:table", "a table's latest version, columns and history")
+    uri = add(commands, "uri", "tables:uri", "where a table's data is, and nothing else")
     for each in (table, uri):
         each.add_argument("table", metavar="TABLE")
     uri.add_argument("--as-of", metavar="TIME", help="what readers got then: 24h, 2026-11-23 or 2026-11-23T03:00Z")
     uri.add_argument("--version", metavar="VERSION", help="this version, or the snapshot of this id")
     for each in (tables, table):
-        _add_limit(each)
+        add_limit(each)
     for each in (tables, table, uri):
-        _add_json(each)
+        add_json(each)
 
 
 def _add_outbox(commands: Commands) -> None:
-    outbox = _add(commands, "outbox", "outbox:status", "what waits on this host for a lake, and what was refused")
+    outbox = add(commands, "outbox", "outbox:status", "what waits on this host for a lake, and what was refused")
     actions = outbox.add_subparsers(metavar="ACTION", prog="datlake outbox", title="actions")
-    status = _add(actions, "status", "outbox:status", "what waits, by destination")
-    flush = _add(actions, "flush", "outbox:flush", "deliver what processes that are gone left for the lake in use")
-    dead = _add(actions, "dead", "outbox:dead_letters", "what the lake refused for good, with its answers")
-    retry = _add(actions, "retry", "outbox:retry", "send dead letters again")
-    drop = _add(actions, "drop", "outbox:drop", "throw dead letters away")
+    status = add(actions, "status", "outbox:status", "what waits, by destination")
+    flush = add(actions, "flush", "outbox:flush", "deliver what processes that are gone left for the lake in use")
+    dead = add(actions, "dead", "outbox:dead_letters", "what the lake refused for good, with its answers")
+    retry = add(actions, "retry", "outbox:retry", "send dead letters again")
+    drop = add(actions, "drop", "outbox:drop", "throw dead letters away")
     for each in (retry, drop):
         each.add_argument("ids", nargs="*", metavar="ID", help="a dead letter's id, or enough of its beginning")
         each.add_argument("--all", action="store_true", help="all of them")
@@ -165,95 +166,43 @@ def _add_outbox(commands: Commands) -> None:
             "--timeout", type=float, default=60.0, metavar="SECONDS", help="stop after this long (%(default)g)"
         )
     for each in (outbox, status, flush, dead, retry, drop):
-        _add_json(each)
-
-
-def _add_lineage(commands: Commands) -> None:
-    lineage = _add(commands, "lineage", "lineage:lineage", "what feeds a table, and what it feeds, as a tree")
-    lineage.add_argument("table", metavar="TABLE")
-    lineage.add_argument(
-        "--direction", choices=("upstream", "downstream", "both"), default="both", help="(%(default)s)"
-    )
-    lineage.add_argument(
-        "--depth",
-        type=_number(1, 100),
-        default=10,
-        metavar="N",
-        help="how many steps; table to table is 2 (%(default)s)",
-    )
-    _add_json(lineage)
+        add_json(each)
 
 
 def _add_setup(commands: Commands) -> None:
-    serve = _add(commands, "serve", "serving:serve", "serve a lake to a team")
+    serve = add(commands, "serve", "serving:serve", "serve a lake to a team")
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
-    serve.add_argument("--port", type=_number(0, 65535), default=8765, help="0 takes a free one (%(default)s)")
-    _add_backup(commands)
-    config = commands.add_parser(
-        "config", help="the settings in force", parents=[_global_options()], allow_abbrev=False
+    serve.add_argument("--port", type=number(0, 65535), default=8765, help="0 takes a free one (%(default)s)")
+    serve.add_argument(
+        "--forward-openlineage",
+        action="append",
+        metavar="TARGET",
+        default=argparse.SUPPRESS,
+        help="send all that happens there as OpenLineage: a URL, URL#key=VARIABLE or file:/path; repeatable",
     )
+    serve.add_argument(
+        "--forward-since", choices=("now", "all"), default="now", help="what a new target gets (%(default)s)"
+    )
+    _add_backup(commands)
+    config = commands.add_parser("config", help="the settings in force", parents=[global_options()], allow_abbrev=False)
     config.only = "`datlake config show` is all there is"
     shown = config.add_subparsers(metavar="show", required=True)
-    show = _add(shown, "show", "config:show", "each setting with its value and where it came from")
-    doctor = _add(commands, "doctor", "doctor:doctor", "check that everything is in place")
+    show = add(shown, "show", "config:show", "each setting with its value and where it came from")
+    doctor = add(commands, "doctor", "doctor:doctor", "check that everything is in place")
     for each in (show, doctor):
-        _add_json(each)
+        add_json(each)
 
 
 def _add_backup(commands: Commands) -> None:
-    backup = _add(commands, "backup", "backup:backup", "write a lake into one file, while it is in use")
+    backup = add(commands, "backup", "backup:backup", "write a lake into one file, while it is in use")
     backup.add_argument(
         "file", metavar="FILE", help="where to; one that is there is replaced once the new one is whole"
     )
-    restore = _add(commands, "restore", "backup:restore", "put a backup in a lake's place")
+    restore = add(commands, "restore", "backup:restore", "put a backup in a lake's place")
     restore.add_argument("file", metavar="FILE", help="what `datlake backup` wrote")
     restore.add_argument("--force", action="store_true", help="move a lake that is there aside")
     for each in (backup, restore):
-        _add_json(each)
-
-
-# --- parts ------------------------------------------------------------------------------------------------------------
-
-
-def _add(commands: Commands, name: str, handler: str, what: str) -> Parser:
-    parser = commands.add_parser(
-        name,
-        help=what,
-        description=f"{what[0].upper()}{what[1:]}.",
-        parents=[_global_options()],
-        allow_abbrev=False,
-    )
-    parser.set_defaults(handler=handler)
-    return parser
-
-
-def _global_options() -> Parser:
-    # SUPPRESS: without it, a default of the command would undo what stood before the command.
-    options = Parser(add_help=False, argument_default=argparse.SUPPRESS)
-    group = options.add_argument_group("which lake")
-    group.add_argument("--url", metavar="URL", help="the server's (DATLAKE_API_URL)")
-    group.add_argument("--home", metavar="DIR", help="the folder of an embedded lake (DATLAKE_HOME)")
-    group.add_argument("--namespace", metavar="NAME", help="where names are looked up (DATLAKE_NAMESPACE)")
-    return options
-
-
-def _add_json(parser: Parser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON, as the API has it")
-
-
-def _add_limit(parser: Parser) -> None:
-    parser.add_argument(
-        "--limit", type=_number(1, 1_000_000), default=ROWS, metavar="N", help="how many at most (%(default)s)"
-    )
-
-
-def _number(least: int, most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if text.isascii() and text.isdigit() and least <= int(text[:20]) <= most:
-            return int(text)
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to {most}")
-
-    return number
+        add_json(each)
 
 
 def _epilog() -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from msgspec import Struct
 
 from datlake_sdk import __version__
-from datlake_sdk._amounts import size
+from datlake_sdk._amounts import duration, size
 from datlake_sdk.cli.connection import connect
 from datlake_sdk.cli.exits import ERROR, OK
 from datlake_sdk.cli.text import ago, columns, say, say_json, shown
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datlake_sdk.cli.arguments import Arguments
     from datlake_sdk.client import DatlakeClient
     from datlake_sdk.settings import Settings
+    from datlake_sdk.wire.models import Forwarding
 
 # Less than this and the next larger artifact fills the disk; then almost nothing can be recorded.
 DISK_WARN_BYTES: Final = 1_000_000_000
@@ -31,7 +32,8 @@ DISK_FAIL_BYTES: Final = 50_000_000
 SLOW_S: Final = 0.5
 CLOCK_TOLERANCE_S: Final = 60
 # What an extra brings, by a module that tells it is there.
-EXTRAS: Final = {"server": ("uvicorn", "httptools"), "examples": ("polars",)}
+EXTRAS: Final = {"server": ("uvicorn", "httptools"), "openlineage": ("openlineage",), "examples": ("polars",)}
+LAG_S: Final = 60.0
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -71,6 +73,7 @@ def _checks(arguments: Arguments) -> Iterator[Check]:
         return
     with client:
         yield _settings(client.settings)
+        yield from _openlineage(client.settings)
         yield from _home(client.settings)
         yield from _lake(client)
     yield _sqlite()
@@ -81,6 +84,18 @@ def _settings(settings: Settings) -> Check:
     if settings.disabled:
         return Check(name="settings", status="warn", found="DATLAKE_DISABLED is set", next="unset it to record runs")
     return Check(name="settings", status="ok", found=f"namespace {settings.namespace}")
+
+
+def _openlineage(settings: Settings) -> Iterator[Check]:
+    from importlib.util import find_spec
+
+    from datlake_sdk import _openlineage as openlineage
+
+    if not settings.openlineage or not openlineage.is_configured(os.environ):
+        return
+    found = f"jobs tell {openlineage.destination(os.environ).removeprefix('openlineage ')} of their runs"
+    then = None if find_spec("openlineage") else 'pip install "datlake-sdk[openlineage]"; without it, they do not'
+    yield Check(name="openlineage", status="warn" if then else "ok", found=found, next=then)
 
 
 def _home(settings: Settings) -> Iterator[Check]:
@@ -127,6 +142,21 @@ def _lake(client: DatlakeClient) -> Iterator[Check]:
         then = f"the lake is {config.version}, this SDK {__version__}; upgrade the older one"
         yield Check(name="versions", status="warn", found="they differ", next=then)
     yield _clock(newest[0].started_at if newest else None)
+    yield from map(_forwarding, config.forwarding)
+
+
+def _forwarding(told: Forwarding) -> Check:
+    found = f"{told.target}: {told.sent} sent"
+    if told.waiting:
+        found += f", {told.waiting} wait, the oldest for {duration(told.lag_s)}"
+    if told.refused:
+        found += f", {told.refused} refused"
+    if told.trouble is not None:
+        why = f"{told.trouble}; what happens is kept for it meanwhile"
+        return Check(name="forwarding", status="warn", found=found, next=why)
+    is_late = told.lag_s > LAG_S and not told.is_catching_up
+    then = "is the server that forwards running? (`datlake serve --forward-openlineage …`)" if is_late else None
+    return Check(name="forwarding", status="warn" if is_late else "ok", found=found, next=then)
 
 
 def _clock(newest_start: datetime | None) -> Check:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -13,8 +14,10 @@ from datlake_sdk._amounts import size
 from datlake_sdk._connection import transport_of
 from datlake_sdk._outbox import dead, overview
 from datlake_sdk._outbox.journal import Frame
+from datlake_sdk._outbox.overview import Standing
 from datlake_sdk._outbox.parcels import UploadParcel, content_of
 from datlake_sdk._outbox.places import folder_of
+from datlake_sdk._outbox.recovery import Progress
 from datlake_sdk.cli.connection import connect, settings_of
 from datlake_sdk.cli.exits import ERROR, OK, REFUSED, UNREACHABLE, exit_code_of
 from datlake_sdk.cli.text import ago, columns, facts, say, say_json, shown
@@ -22,11 +25,12 @@ from datlake_sdk.errors import DatlakeError
 from datlake_sdk.wire.times import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from datlake_sdk._outbox.dead import DeadLetter
-    from datlake_sdk._outbox.overview import Standing
+    from datlake_sdk._outbox.delivery import Carrier
     from datlake_sdk.cli.arguments import Arguments
+    from datlake_sdk.settings import Settings
 
 
 def status(arguments: Arguments) -> int:
@@ -43,35 +47,31 @@ def status(arguments: Arguments) -> int:
 
 
 def flush(arguments: Arguments) -> int:
-    """Delivers what processes that are gone left for the lake in use; 4 where it cannot be reached."""
+    """Delivers what processes that are gone left for the lake in use, and for the OpenLineage consumer if one is.
+
+    4 where one of them cannot be reached.
+    """
     settings = settings_of(arguments).settings
     with connect(arguments) as client:
         progress = overview.flush(settings, lambda: transport_of(client), arguments.timeout)
-    left = overview.standing(settings, folder_of(settings))
-    stopped = progress.stopped_by
+    flushed = [_Flushed(progress, overview.standing(settings, folder_of(settings)))]
+    for consumer in _consumers(settings):
+        progress = overview.flush(settings, _carrier_of_events(), arguments.timeout, consumer)
+        flushed.append(_Flushed(progress, overview.standing(settings, folder_of(settings, consumer))))
+    lake, *others = flushed
     if arguments.json:
-        say_json(
-            {
-                "delivered": progress.operations,
-                "refused": progress.refused,
-                "damaged_bytes": progress.damaged_bytes,
-                "left": progress.left,
-                "waiting": left.waiting,
-                "held": left.held,
-                "stopped_by": None if stopped is None or stopped.error is None else stopped.error.message,
-            }
-        )
+        say_json(lake.as_json() | ({"openlineage": others[0].as_json()} if others else {}))
     else:
-        say(f"{progress.operations} delivered, {progress.refused} refused, {left.waiting} waiting")
-        _tell_rest(left, progress.left, stopped.error if stopped is not None else None)
-    if stopped is not None:
-        return exit_code_of(stopped.error) if stopped.error is not None else UNREACHABLE
-    return REFUSED if progress.refused else OK if left.waiting <= left.held else ERROR
+        for each in flushed:
+            each.tell("" if each is lake else "OpenLineage: ")
+    return max(each.exit_code for each in flushed)
 
 
 def dead_letters(arguments: Arguments) -> int:
-    """Prints what the lake refused for good, with its answers."""
-    letters = dead.dead_letters(folder_of(settings_of(arguments).settings))
+    """Prints what the lake, or the OpenLineage consumer, refused for good, with the answers."""
+    settings = settings_of(arguments).settings
+    places = [folder_of(settings), *(folder_of(settings, each) for each in _consumers(settings))]
+    letters = [letter for place in places for letter in dead.dead_letters(place)]
     if arguments.json:
         say_json({"items": [_letter_as_json(letter) for letter in letters]})
     elif not letters:
@@ -85,7 +85,8 @@ def dead_letters(arguments: Arguments) -> int:
 
 def retry(arguments: Arguments) -> int:
     """Sends dead letters again: those named, or all of them with --all."""
-    count = overview.retry(settings_of(arguments).settings, _named(arguments))
+    settings, ids = settings_of(arguments).settings, _named(arguments)
+    count = overview.retry(settings, ids) + sum(overview.retry(settings, ids, each) for each in _consumers(settings))
     if not arguments.json:
         say(f"{count} dead letters wait again")
     return flush(arguments)
@@ -93,12 +94,68 @@ def retry(arguments: Arguments) -> int:
 
 def drop(arguments: Arguments) -> int:
     """Throws dead letters away: those named, or all of them with --all."""
-    count = overview.drop(settings_of(arguments).settings, _named(arguments))
+    settings, ids = settings_of(arguments).settings, _named(arguments)
+    count = overview.drop(settings, ids) + sum(overview.drop(settings, ids, each) for each in _consumers(settings))
     if arguments.json:
         say_json({"dropped": count})
     else:
         say(f"{count} dead letters dropped")
     return OK
+
+
+class _Flushed(NamedTuple):
+    """What became of what waited for one destination."""
+
+    progress: Progress
+    left: Standing
+
+    @property
+    def error(self) -> DatlakeError | None:
+        """Why no more was taken; null where all was, or nothing is known of it."""
+        stopped = self.progress.stopped_by
+        return None if stopped is None else stopped.error
+
+    @property
+    def exit_code(self) -> int:
+        """What the command is to end with, as far as this destination goes."""
+        if self.progress.stopped_by is not None:
+            return UNREACHABLE if self.error is None else exit_code_of(self.error)
+        return REFUSED if self.progress.refused else OK if self.left.waiting <= self.left.held else ERROR
+
+    def as_json(self) -> dict[str, object]:
+        """The same, as programs read it."""
+        return {
+            "delivered": self.progress.operations,
+            "refused": self.progress.refused,
+            "damaged_bytes": self.progress.damaged_bytes,
+            "left": self.progress.left,
+            "waiting": self.left.waiting,
+            "held": self.left.held,
+            "stopped_by": None if self.error is None else self.error.message,
+        }
+
+    def tell(self, whose: str) -> None:
+        """The same, as people read it."""
+        told = f"{self.progress.operations} delivered, {self.progress.refused} refused, {self.left.waiting} waiting"
+        say(f"{whose}{told}")
+        _tell_rest(self.left, self.progress.left, self.error)
+
+
+def _consumers(settings: Settings) -> list[str]:
+    """The OpenLineage consumer that the environment names, where something waits for it here."""
+    from datlake_sdk import _openlineage as openlineage
+
+    if not settings.openlineage or not openlineage.is_configured(os.environ):
+        return []
+    destination = openlineage.destination(os.environ)
+    return [destination] if os.path.isdir(folder_of(settings, destination)) else []
+
+
+def _carrier_of_events() -> Callable[[], Carrier]:
+    from datlake_sdk._openlineage_client import Carrier as EventCarrier
+
+    carrier = EventCarrier()
+    return lambda: carrier
 
 
 def _named(arguments: Arguments) -> list[str]:

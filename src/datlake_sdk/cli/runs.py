@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
 from datlake_sdk._amounts import duration
 from datlake_sdk.cli.connection import connect_to_read
 from datlake_sdk.cli.exits import OK
+from datlake_sdk.cli.finding import anywhere
 from datlake_sdk.cli.listing import listed, nothing, tell_more
 from datlake_sdk.cli.text import STARTED, columns, moment_of, say, say_json, utc
 from datlake_sdk.errors import NotFound
@@ -73,11 +73,9 @@ def run_of(client: DatlakeClient, text: str, *, is_scoped: bool) -> Run:
 
     A whole id is looked for in every namespace, unless `is_scoped`: a card names the run and not where it is.
     """
-    if is_uuid(text) and not is_scoped:
-        return _anywhere(client, text)
     prefix = text.lower()
     if is_uuid(text) or len(text) < PREFIX_LETTERS or prefix.strip("0123456789abcdef-"):
-        return client.get_run(text)
+        return anywhere(client, lambda scope: client.get_run(text, namespace=scope), is_scoped=is_scoped)
     found = [run.run_id for run in client.list_runs(limit=PREFIX_RUNS).items if run.run_id.startswith(prefix)]
     if len(found) > 1:
         message = f"{len(found)} runs begin with {text}, such as {found[0]} and {found[1]}; give more of the id"
@@ -94,16 +92,6 @@ def _listed_runs(client: DatlakeClient, arguments: Arguments) -> Page[Run]:
         arguments.limit,
         lambda limit, cursor: client.list_runs(arguments.job, state=state, since=since, limit=limit, cursor=cursor),
     )
-
-
-def _anywhere(client: DatlakeClient, run_id: str) -> Run:
-    try:
-        return client.get_run(run_id)
-    except NotFound:
-        for place in client.list_namespaces(limit=PREFIX_RUNS).items:
-            with suppress(NotFound):
-                return client.get_run(run_id, namespace=place.namespace)
-        raise
 
 
 # --- cells ------------------------------------------------------------------------------------------------------------

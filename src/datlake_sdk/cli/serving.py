@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def serve(arguments: Arguments) -> int:
     """Serves the lake in `--home`, or the embedded lake of the settings, until it is asked to stop."""
-    from datlake_sdk.cli.server import run_server
+    from datlake_sdk.cli.server import Forward, run_server
     from datlake_sdk.transport.resolve import is_server
 
     if arguments.url is not None:
@@ -22,4 +22,5 @@ def serve(arguments: Arguments) -> int:
     settings = settings_of(arguments).settings
     # DATLAKE_API_URL usually names the very server that is being started.
     folder = settings.home if is_server(settings.api_url) else settings.api_url or settings.home
-    return run_server(folder, arguments.host, arguments.port)
+    forward = Forward(list(arguments.forward_openlineage), all_history=arguments.forward_since == "all")
+    return run_server(folder, arguments.host, arguments.port, forward=forward)

@@ -49,6 +49,17 @@ def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return ["  ".join(map(_padded, row, widths, right)).rstrip() for row in table]
 
 
+def filled(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The same without the columns that no row has anything in."""
+    return columns(*without_empty(header, rows))
+
+
+def without_empty(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows without the columns that no row has anything in."""
+    told = [number for number in range(len(header)) if any(row[number] for row in rows)]
+    return [header[number] for number in told], [[row[number] for number in told] for row in rows]
+
+
 def facts(pairs: Iterable[tuple[str, str]], indent: str = "") -> list[str]:
     """Lines of label and value, the values below each other; a pair without value is left out."""
     told = [(label, value) for label, value in pairs if value]
