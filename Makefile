@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := build/lowest
 ENGINES := build/engines
+ASIDE := build/aside
 # Two test processes: one per core of the smallest machine CI offers; more gain little, because stories wait on real disks.
 TEST_PROCESSES ?= 2
 TEST_ARGS ?=
@@ -63,6 +64,12 @@ $(LOWEST)/lowest.stamp: requirements/dev.txt requirements/lowest.txt pyproject.t
 	@$(LOWEST)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
+# Clients whose wheels would get in the way of our own files: on the path of child processes of tests alone.
+$(ASIDE)/aside.stamp: requirements/aside.txt | $(BIN)/python
+	@rm -rf $(ASIDE)
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps --target $(ASIDE) -r $<
+	@touch $@
+
 # Each engine has an environment of its own, as its users have it: their requirements and ours never have to agree.
 $(ENGINES)/%.stamp: requirements/engines-%.txt | $(BIN)/python
 	@echo "datlake: installing $< into $(ENGINES)/$* (once; later runs skip this)"
@@ -81,10 +88,10 @@ demo: $(VENV)/demo.stamp ## Run the New York weather jobs on an embedded lake an
 	echo "  export DATLAKE_HOME='$$DATLAKE_HOME' PATH='$(CURDIR)/$(BIN)':\$$PATH"; \
 	echo "  datlake runs"
 
-test: $(VENV)/dev.stamp ## Run all tests (TEST_ARGS='-k word' narrows them, TEST_PROCESSES=0 runs them in one process)
+test: $(VENV)/dev.stamp $(ASIDE)/aside.stamp ## Run all tests (TEST_ARGS='-k word' narrows them, TEST_PROCESSES=0 runs them in one process)
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(TEST_ARGS)
 
-test-lowest: $(LOWEST)/lowest.stamp ## Run all tests against the oldest base and server dependencies allowed
+test-lowest: $(LOWEST)/lowest.stamp $(ASIDE)/aside.stamp ## Run all tests against the oldest base and server dependencies allowed
 	@$(LOWEST)/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(TEST_ARGS)
 
 test-engines: $(VENV)/dev.stamp $(ENGINES)/dbt.stamp $(ENGINES)/airflow.stamp ## Let real dbt and Airflow tell a lake what they do, and keep what was seen
@@ -128,6 +135,7 @@ lock: $(BIN)/python ## Resolve requirements/*.in again (LOCK_ARGS=--upgrade for 
 	@$(LOCK) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	@$(LOCK) --extra server --extra openlineage --resolution lowest-direct pyproject.toml -o requirements/lowest.txt
 	@$(LOCK) requirements/lock.in -o requirements/lock.txt
+	@$(LOCK) requirements/aside.in -o requirements/aside.txt
 	@$(LOCK) requirements/engines-dbt.in -o requirements/engines-dbt.txt
 	@$(LOCK) requirements/engines-airflow.in -o requirements/engines-airflow.txt
 
