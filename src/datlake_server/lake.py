@@ -30,6 +30,7 @@ from datlake_server.services import (
     openlineage_export,
     receipts,
     runs,
+    search,
     snapshots,
 )
 from datlake_server.services.openlineage import ingest
@@ -61,6 +62,7 @@ SERVICES: Final[tuple[ModuleType, ...]] = (
     lineage,
     openlineage_export,
     runs,
+    search,
     snapshots,
 )
 

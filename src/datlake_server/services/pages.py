@@ -37,6 +37,11 @@ def moment_before(cursor: str | None) -> tuple[int, str]:
     return _read(cursor, tuple[_Number, str]) if cursor else (END_OF_TIME, LAST_NAME)
 
 
+def place_of(cursor: str, kind: type[T]) -> T:
+    """The place that a cursor is of, read as a `kind`. Raises `InvalidRequest` for another list's."""
+    return _read(cursor, kind)
+
+
 def page(items: list[T], limit: int, last: tuple[str | int, ...]) -> Page[T]:
     """The page of `items`; a full one points to what follows `last`."""
     return Page(items=items, next_cursor=cursor_from(*last) if len(items) == limit else None)

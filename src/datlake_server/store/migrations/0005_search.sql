@@ -21,11 +21,12 @@ CREATE INDEX tags_by_label ON tags (key, coalesce(value, ''), kind, run_id, subj
 
 -- Which tables have a column of that name, in any version since this was kept.
 CREATE TABLE search_fields (
-    table_id INTEGER NOT NULL,
-    entry_id INTEGER NOT NULL,
+    table_id  INTEGER NOT NULL,
+    entry_id  INTEGER NOT NULL,
+    namespace TEXT NOT NULL,         -- the table's
     PRIMARY KEY (table_id, entry_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX search_fields_by_entry ON search_fields (entry_id, table_id);
+CREATE INDEX search_fields_by_entry ON search_fields (entry_id, namespace, table_id);
 
 -- The words of names and descriptions, and every three letters of names. A namespace is found as part of what is said.
 CREATE VIRTUAL TABLE search_words USING fts5 (
@@ -125,36 +126,38 @@ WHEN NEW.fields <> '[]' AND NEW.fields IS NOT (
 ) BEGIN
     INSERT INTO search_entries (kind, name)
     SELECT 4, j.atom FROM json_tree(NEW.fields) j WHERE j.key = 'name' AND j.type = 'text' ON CONFLICT DO NOTHING;
-    INSERT INTO search_fields (table_id, entry_id)
-    SELECT NEW.table_id, e.entry_id FROM json_tree(NEW.fields) j JOIN search_entries e ON e.kind = 4 AND e.name = j.atom
-    WHERE j.key = 'name' AND j.type = 'text' ON CONFLICT DO NOTHING;
+    INSERT INTO search_fields (table_id, entry_id, namespace)
+    SELECT t.table_id, e.entry_id, t.namespace
+    FROM tables t CROSS JOIN json_tree(NEW.fields) j CROSS JOIN search_entries e ON e.kind = 4 AND e.name = j.atom
+    WHERE t.table_id = NEW.table_id AND j.key = 'name' AND j.type = 'text' ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER search_snapshots_changed AFTER UPDATE OF fields ON snapshots WHEN NEW.fields <> OLD.fields BEGIN
     INSERT INTO search_entries (kind, name)
     SELECT 4, j.atom FROM json_tree(NEW.fields) j WHERE j.key = 'name' AND j.type = 'text' ON CONFLICT DO NOTHING;
-    INSERT INTO search_fields (table_id, entry_id)
-    SELECT NEW.table_id, e.entry_id FROM json_tree(NEW.fields) j JOIN search_entries e ON e.kind = 4 AND e.name = j.atom
-    WHERE j.key = 'name' AND j.type = 'text' ON CONFLICT DO NOTHING;
+    INSERT INTO search_fields (table_id, entry_id, namespace)
+    SELECT t.table_id, e.entry_id, t.namespace
+    FROM tables t CROSS JOIN json_tree(NEW.fields) j CROSS JOIN search_entries e ON e.kind = 4 AND e.name = j.atom
+    WHERE t.table_id = NEW.table_id AND j.key = 'name' AND j.type = 'text' ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER search_schemas_added AFTER INSERT ON openlineage_facets
 WHEN NEW.name = 'schema' AND NEW.kind = 'dataset' BEGIN
     INSERT INTO search_entries (kind, name)
     SELECT 4, j.atom FROM json_tree(NEW.value, '$.fields') j WHERE j.key = 'name' AND j.type = 'text'
     ON CONFLICT DO NOTHING;
-    INSERT INTO search_fields (table_id, entry_id)
-    SELECT NEW.subject, e.entry_id
-    FROM json_tree(NEW.value, '$.fields') j JOIN search_entries e ON e.kind = 4 AND e.name = j.atom
-    WHERE j.key = 'name' AND j.type = 'text' ON CONFLICT DO NOTHING;
+    INSERT INTO search_fields (table_id, entry_id, namespace)
+    SELECT t.table_id, e.entry_id, t.namespace FROM tables t CROSS JOIN json_tree(NEW.value, '$.fields') j
+           CROSS JOIN search_entries e ON e.kind = 4 AND e.name = j.atom
+    WHERE t.table_id = NEW.subject AND j.key = 'name' AND j.type = 'text' ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER search_schemas_changed AFTER UPDATE OF value ON openlineage_facets
 WHEN NEW.name = 'schema' AND NEW.kind = 'dataset' AND NEW.value <> OLD.value BEGIN
     INSERT INTO search_entries (kind, name)
     SELECT 4, j.atom FROM json_tree(NEW.value, '$.fields') j WHERE j.key = 'name' AND j.type = 'text'
     ON CONFLICT DO NOTHING;
-    INSERT INTO search_fields (table_id, entry_id)
-    SELECT NEW.subject, e.entry_id
-    FROM json_tree(NEW.value, '$.fields') j JOIN search_entries e ON e.kind = 4 AND e.name = j.atom
-    WHERE j.key = 'name' AND j.type = 'text' ON CONFLICT DO NOTHING;
+    INSERT INTO search_fields (table_id, entry_id, namespace)
+    SELECT t.table_id, e.entry_id, t.namespace FROM tables t CROSS JOIN json_tree(NEW.value, '$.fields') j
+           CROSS JOIN search_entries e ON e.kind = 4 AND e.name = j.atom
+    WHERE t.table_id = NEW.subject AND j.key = 'name' AND j.type = 'text' ON CONFLICT DO NOTHING;
 END;
 
 -- A lake that is there already.
@@ -165,8 +168,8 @@ SELECT 2, job_id, namespace, name, coalesce(description, '') FROM jobs;
 INSERT INTO search_entries (kind, name)
 SELECT DISTINCT 4, j.atom FROM tables t JOIN snapshots s ON s.snapshot_id = t.latest_id JOIN json_tree(s.fields) j
 WHERE j.key = 'name' AND j.type = 'text';
-INSERT INTO search_fields (table_id, entry_id)
-SELECT DISTINCT t.table_id, e.entry_id
+INSERT INTO search_fields (table_id, entry_id, namespace)
+SELECT DISTINCT t.table_id, e.entry_id, t.namespace
 FROM tables t JOIN snapshots s ON s.snapshot_id = t.latest_id JOIN json_tree(s.fields) j
      JOIN search_entries e ON e.kind = 4 AND e.name = j.atom
 WHERE j.key = 'name' AND j.type = 'text';
