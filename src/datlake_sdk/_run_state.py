@@ -19,8 +19,10 @@ from datlake_sdk._connection import transport_of
 from datlake_sdk._current import current_job
 from datlake_sdk._endings import Outcome, error_of, outcome_of
 from datlake_sdk._identity import checked_name, checked_run_id, fitting, parent_from_environment
+from datlake_sdk._openlineage import Silence, emission_of
 from datlake_sdk._recorder import EXIT_PATIENCE_S, Recorder, may_wait
-from datlake_sdk._registered import RegisteredSnapshot, answered, deferred, deferred_snapshot, version_in
+from datlake_sdk._registered import RegisteredSnapshot, answered, deferred, deferred_snapshot
+from datlake_sdk._run_notes import Notes
 from datlake_sdk._telling import inform
 from datlake_sdk.environment import EnvironmentProbe
 from datlake_sdk.errors import ConfigError, Conflict, DatlakeError, InvalidRequest, ServerError, TransientNetworkError
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from datlake_sdk._openlineage_run import Emission
     from datlake_sdk.client import DatlakeClient
     from datlake_sdk.job import JobContext
     from datlake_sdk.logs.growing import GrowingLog
@@ -83,8 +86,8 @@ class RunState:
         self._plan = plan
         self.attendant = Attendant(self, plan.heartbeat_interval_s)
         self.attachments = Attachments(job_name, self.run_id, self.recorder)
-        self._inputs: list[tuple[str, int | None]] = []
-        self._outputs: list[tuple[str, int | None, int | None, int | None]] = []
+        self.notes = Notes()
+        self._emission: Emission | Silence = Silence()
         self._log: ProcessLog | None = None
         self.growing: GrowingLog | None = None
         self._answer: Run | None = None
@@ -137,7 +140,10 @@ class RunState:
             heartbeat_interval_s=self.attendant.interval_s,
             process=own_identity(),
         )
+        self._emission = emission_of(self)
+        self.notes.keeps = self._emission.needs_notes
         self.recorder.offer(op)
+        self._emission.start(op)
         self.attendant.start(op.started_at)
         inform("run %s of job %s started", self.run_id, self.job_name)
         say_start(self.job_name, self.run_id, url)
@@ -197,7 +203,7 @@ class RunState:
             age_s=age_s,
             deferred=deferred,
         )
-        self._inputs.append((snapshot.table_name, snapshot.version or None))
+        self.notes.read(snapshot)
         self.add(AddInputs, [pinned])
 
     def add(self, kind: type[AddInputs | AddOutputs], items: Sequence[str | os.PathLike[str] | DataRef]) -> None:
@@ -207,11 +213,7 @@ class RunState:
             return
         op = kind(namespace=self.namespace, job_name=self.job_name, run_id=self.run_id, items=refs, added_at=utc_now())
         run = self.recorder.offer(op)
-        shown = [ref.table_name or ref.uri or "" for ref in refs if ref.snapshot_id is None]
-        if kind is AddInputs:
-            self._inputs.extend((name, version_in(run, name)) for name in shown)
-        else:
-            self._outputs.extend((name, None, None, None) for name in shown)
+        self.notes.named("input" if kind is AddInputs else "output", refs, run)
 
     def _ref(self, item: str | os.PathLike[str] | DataRef) -> DataRef | None:
         try:
@@ -240,16 +242,13 @@ class RunState:
             return self._kept(op)
         if self.client.base_url is not None:  # what this host wrote is what it reads next, should the server be away
             self.recorder.outbox.known.remember_latest(snapshot)
-        return self._registered(answered(snapshot))
+        return self.notes.wrote(answered(snapshot), snapshot)
 
     def _kept(self, op: RegisterSnapshot) -> RegisteredSnapshot:
         # Until it is delivered, readers on this host get it from here: for them it is the latest.
-        self.recorder.outbox.known.remember_deferred(deferred_snapshot(op))
-        return self._registered(deferred(op))
-
-    def _registered(self, answer: RegisteredSnapshot) -> RegisteredSnapshot:
-        self._outputs.append((answer["table_name"], answer["version"], answer["row_count"], answer["size_bytes"]))
-        return answer
+        snapshot = deferred_snapshot(op)
+        self.recorder.outbox.known.remember_deferred(snapshot)
+        return self.notes.wrote(deferred(op), snapshot)
 
     # --- telling ------------------------------------------------------------------------------------------------------
 
@@ -319,22 +318,26 @@ class RunState:
 
     def _finish(self, outcome: Outcome, extra: dict[str, object], url: str | None, error: BaseException | None) -> None:
         ended_at, log = utc_now(), None
+        self._emission.ends_at(time.monotonic())
         try:
             log = self._end_log(error)
             told = None if error is None else error_of(error)
             if not self.is_disabled:
-                self._deliver(outcome, extra, told, ended_at, log)
+                op = self._deliver(outcome, extra, told, ended_at, log)
                 self.attendant.unmark()
+                self._emission.end(op, self._answer)
                 self._say_goodbye(outcome, told, url)
         except Exception as broken:
             # The job's end is no place for our mistakes: told, and the job goes on.
             if self.recorder.raises:
                 raise
             self.recorder.warn(f"the end of the run was not recorded: {type(broken).__name__}: {broken}")
+            self._emission.end(self._bare_end(outcome, ended_at), None)
         except BaseException:
             # Ctrl-C once more: nothing is waited for any longer, and the end goes to the disk as it is.
             if not self.recorder.raises and not self.is_disabled:
                 self.recorder.keep(self._bare_end(outcome, ended_at))
+            self._emission.end(self._bare_end(outcome, ended_at), None, waits=False)
             self.attachments.let_go(log)
             raise
 
@@ -357,7 +360,7 @@ class RunState:
         error: RunError | None,
         ended_at: datetime,
         log: Attachment | None,
-    ) -> None:
+    ) -> CompleteRun:
         recorder = self.recorder
         reachable = recorder.catch_up()
         place = Bucket(self.client, self.namespace, self._plan.bucket)
@@ -373,6 +376,7 @@ class RunState:
             artifacts=artifacts,
         )
         self._answer = self._send_end(op)
+        return op
 
     def _grown_log(self, log: Attachment, place: Bucket) -> Artifact | None:
         """The log as the completion seals it, where it grew in the lake and is whole there; else it is uploaded."""
@@ -430,8 +434,8 @@ class RunState:
             url=url,
             state=outcome,
             duration_s=time.monotonic() - self._clock_started,
-            inputs=self._inputs,
-            outputs=self._outputs,
+            inputs=self.notes.inputs,
+            outputs=self.notes.outputs,
             warnings=self.recorder.warnings,
             recorded=recorded,
             is_kept=is_kept,

@@ -48,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     outbox_dir: str
     outbox_limit_mb: int
     on_unavailable: Literal["defer", "raise"]
+    openlineage: bool
     disabled: bool
 
     def __repr__(self) -> str:
@@ -109,6 +110,7 @@ def _shown(name: str, value: object) -> object:
 # --- the table --------------------------------------------------------------------------------------------------------
 
 _OFF = False
+_ON = True
 
 DESCRIPTORS = (
     _Descriptor(
@@ -177,6 +179,13 @@ DESCRIPTORS = (
         read_on_unavailable,
         "defer",
         "what an unreachable backend does; defer, because the job comes first",
+    ),
+    _Descriptor(
+        "openlineage",
+        "DATLAKE_OPENLINEAGE",
+        read_flag,
+        _ON,
+        "tell an OpenLineage consumer of every run, where OPENLINEAGE_* variables or an openlineage.yml name one",
     ),
     _Descriptor(
         "disabled",

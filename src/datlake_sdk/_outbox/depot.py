@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from datlake_sdk._outbox.outbox import Kept, Outbox
     from datlake_sdk._outbox.presence import Presence
     from datlake_sdk.settings import Settings
-    from datlake_sdk.wire.operations import LogEvent, Op
+    from datlake_sdk.wire.operations import LogEvent, Op, RecordLineage
 
 # The room is counted anew after so much: a folder that other processes fill as well is not looked at for every event.
 ROOM_STEP_BYTES: Final = 1 << 20
@@ -96,24 +96,25 @@ class Depot:
         self.courier.notice(to_sync=False)
         return kept
 
-    def post(self, event: LogEvent) -> bool:
+    def post(self, event: LogEvent | RecordLineage) -> bool:
         """True once the event is in the kernel's hands; it is sent soon, and synced where that takes long."""
+        run_id = _run_of(event)
         try:
             kind, payload = payload_of(event)
         except InvalidRequest as error:
-            self._lose("event", event.run_id or "", error.message)
+            self._lose("event", run_id, error.message)
             return False
         if len(payload) > EVENT_LIMIT_BYTES:
-            self._lose("event", event.run_id or "", f"an event of {len(payload):,} bytes is larger than any lake takes")
+            self._lose("event", run_id, f"an event of {len(payload):,} bytes is larger than any lake takes")
             return False
         self._room_bytes -= len(payload)
         if self._room_bytes < 0 and not self._has_room():
-            self._lose("event", event.run_id or "", f"the outbox is full ({self._limit_bytes >> 20} MiB)")
+            self._lose("event", run_id, f"the outbox is full ({self._limit_bytes >> 20} MiB)")
             return False
         try:
             self._queue.append(kind, payload)
         except MemoryFullError:
-            self._lose("event", event.run_id or "", "no disk took it, and memory has its fill")
+            self._lose("event", run_id, "no disk took it, and memory has its fill")
             return False
         self.courier.notice(to_sync=True)
         return True

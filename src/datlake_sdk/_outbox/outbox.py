@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datlake_sdk._outbox.parcels import UploadParcel
     from datlake_sdk._outbox.presence import Presence
     from datlake_sdk.settings import Settings
-    from datlake_sdk.wire.operations import LogEvent, Op
+    from datlake_sdk.wire.operations import LogEvent, Op, RecordLineage
 
 R = TypeVar("R")
 
@@ -37,12 +37,12 @@ Kept = Literal["disk", "memory", "lost"]
 class Outbox:
     """One per client. Makes nothing before something is to be kept; safe to share between threads."""
 
-    def __init__(self, settings: Settings, carrier: Callable[[], Carrier]) -> None:
-        """Delivers through `carrier()`, which is asked for when it is needed."""
+    def __init__(self, settings: Settings, carrier: Callable[[], Carrier], destination: str | None = None) -> None:
+        """Delivers through `carrier()`, which is asked for when it is needed, to the lake unless another is named."""
         self._settings = settings
         self._carrier = carrier
-        self.destination = destination_of(settings)
-        self.folder = folder_of(settings)
+        self.destination = destination or destination_of(settings)
+        self.folder = folder_of(settings, destination)
         self.breaker = Breaker(os.path.join(self.folder, "breaker"))
         self._known: LastKnown | None = None
         self._presence: Presence | None = None
@@ -67,7 +67,7 @@ class Outbox:
         """
         return self._asked(lambda depot: depot.keep(what))
 
-    def post(self, event: LogEvent) -> bool:
+    def post(self, event: LogEvent | RecordLineage) -> bool:
         """True once the event is in the kernel's hands; it is sent soon, and synced where that takes long."""
         return self._asked(lambda depot: depot.post(event))
 

@@ -90,18 +90,21 @@ def standing(settings: Settings, folder: str) -> Standing:
     )
 
 
-def flush(settings: Settings, carrier: Callable[[], Carrier], within_s: float) -> Progress:
-    """What was delivered of all that processes which are gone left for the destination in use.
+def flush(
+    settings: Settings, carrier: Callable[[], Carrier], within_s: float, destination: str | None = None
+) -> Progress:
+    """What was delivered of all that processes which are gone left for a destination, the lake in use without one.
 
-    Stops at the first thing that the lake does not take, and after `within_s` seconds.
+    Stops at the first thing that is not taken there, and after `within_s` seconds.
     """
-    folder, known = folder_of(settings), LastKnown(os.path.join(folder_of(settings), "known"))
+    folder = folder_of(settings, destination)
+    known = LastKnown(os.path.join(folder, "known"))
 
     def learned(op: Op[object], answer: object) -> None:
         if isinstance(op, RegisterSnapshot) and isinstance(answer, Snapshot):
             known.remember_latest(answer)
 
-    delivery = Delivery(carrier, folder, destination_of(settings), learned)
+    delivery = Delivery(carrier, folder, destination or destination_of(settings), learned)
     breaker = Breaker(os.path.join(folder, "breaker"))
 
     def attempt(parcel: Parcel) -> Outcome:
@@ -118,20 +121,20 @@ def flush(settings: Settings, carrier: Callable[[], Carrier], within_s: float) -
     return adoption.progress
 
 
-def retry(settings: Settings, ids: Iterable[str]) -> int:
+def retry(settings: Settings, ids: Iterable[str], destination: str | None = None) -> int:
     """How many dead letters wait again; all of them where no id is given (ids may be beginnings)."""
-    folder, destination, wanted = folder_of(settings), destination_of(settings), tuple(ids)
+    folder, told, wanted = folder_of(settings, destination), destination or destination_of(settings), tuple(ids)
 
     def journal(letters: list[DeadLetter]) -> None:
-        _journal(folder, destination, letters)
+        _journal(folder, told, letters)
 
-    return dead.clear_dead_letters(folder, destination, lambda letter: _is_meant(letter, wanted), journal)
+    return dead.clear_dead_letters(folder, told, lambda letter: _is_meant(letter, wanted), journal)
 
 
-def drop(settings: Settings, ids: Iterable[str]) -> int:
+def drop(settings: Settings, ids: Iterable[str], destination: str | None = None) -> int:
     """How many dead letters are gone; all of them where no id is given."""
-    wanted = tuple(ids)
-    return dead.clear_dead_letters(folder_of(settings), destination_of(settings), lambda each: _is_meant(each, wanted))
+    folder, told, wanted = folder_of(settings, destination), destination or destination_of(settings), tuple(ids)
+    return dead.clear_dead_letters(folder, told, lambda each: _is_meant(each, wanted))
 
 
 def _dead_in(folder: str) -> int:

@@ -28,9 +28,13 @@ def destination_of(settings: Settings) -> str:
     return "file://" + "/".join(quoted(part) for part in home.split(os.sep))
 
 
-def folder_of(settings: Settings) -> str:
-    """The folder that holds what this host keeps for the destination; it may not exist yet."""
-    name = sha256(destination_of(settings).encode("utf-8", "surrogatepass")).hexdigest()[:_NAME_CHARS]
+def folder_of(settings: Settings, destination: str | None = None) -> str:
+    """The folder that holds what this host keeps for the destination, the lake in use where none is named.
+
+    It may not exist yet.
+    """
+    told = destination or destination_of(settings)
+    name = sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:_NAME_CHARS]
     return os.path.join(settings.outbox_dir, name)
 
 
