@@ -125,10 +125,12 @@ def _steps_in(graph: Graph, place: str, direction: Direction) -> list[Step]:
 
 
 def _far_in(graph: Graph, nodes: dict[str, GraphNode], near: str, direction: Direction) -> list[Far]:
-    """The nodes that feed `near`, or that it feeds."""
+    """The nodes that feed `near`, or that it feeds, by name."""
     if direction == "upstream":
-        return [Far(nodes[edge.source], edge) for edge in graph.edges if edge.target == near]
-    return [Far(nodes[edge.target], edge) for edge in graph.edges if edge.source == near]
+        found = [Far(nodes[edge.source], edge) for edge in graph.edges if edge.target == near]
+    else:
+        found = [Far(nodes[edge.target], edge) for edge in graph.edges if edge.source == near]
+    return sorted(found, key=lambda far: (far.place.name, far.place.version or 0, far.place.id))
 
 
 def tree(feeds: Feeds, root: str, direction: Direction, depth: int) -> Iterator[str]:
