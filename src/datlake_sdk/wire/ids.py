@@ -46,11 +46,12 @@ def derived_id(*parts: str) -> str:
 
 def is_uuid(text: str) -> bool:
     """True for the 36-character form of a UUID, in either case."""
-    return (
-        len(text) == 36
-        and all(text[at] == "-" for at in (8, 13, 18, 23))
-        and all(char in _HEX for char in text.replace("-", "", 4).lower())
-    )
+    if len(text) != 36 or not text.isascii() or not text[8] == text[13] == text[18] == text[23] == "-":
+        return False
+    try:
+        return len(bytes.fromhex(text.replace("-", "", 4))) == 16
+    except ValueError:
+        return False
 
 
 def quoted(text: str) -> str:

@@ -105,7 +105,7 @@ class _Telling:
             if before is None:
                 snapshots.write(self._told, row, snapshot_id, now.last_at, is_new=self._state.is_new)
             elif before.last_at < now.last_at:
-                snapshots.move(self._tx, snapshot_id, row.run_id, row.job_name, now.last_at)
+                snapshots.advance(self._told, row, snapshot_id, before.last_at, now.last_at)
         if before is not None and before.first_at == now.first_at:
             return []
         return [Told(place=Place(self._table_id, snapshot_id))]

@@ -81,8 +81,14 @@ def restate(batch: Batch, state: RunState) -> None:
     lineage.lay(tx, run.run_id)
     for table_id in tables:
         sources = stated.get(table_id)
-        tx.do("openlineage.state_output", run_id=run.run_id, table_id=table_id, stated=int(sources is not None))
-        for snapshot_id in snapshots_of(batch, state, table_id) if sources else ():
+        for snapshot_id in snapshots_of(batch, state, table_id):
+            tx.do(
+                "openlineage.state_output",
+                run_id=run.run_id,
+                table_id=table_id,
+                snapshot_id=snapshot_id,
+                stated=int(sources is not None),
+            )
             _state(batch, state, snapshot_id, sources or ())
     pair_anew(tx, run)
 

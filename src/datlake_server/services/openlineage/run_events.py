@@ -33,6 +33,7 @@ class RunMerge:
         self._at = at
         self._job = cast("tuple[str, str]", event.job)
         self._states_anew = False
+        self._with_columns: set[int] = set()
 
     def merge(self, job_id: int) -> None:
         """The run is as if the event had always been known."""
@@ -127,7 +128,9 @@ class RunMerge:
             found = {} if facet is None else batch.columns_in(facet, table_id)
         for entry in entries or ():
             found |= columns.read(entry.body, table_id, batch.table_of)
-        columns.record(batch.tx, state.row, table_id, found, columns.Telling(first_at, is_first=state.is_new))
+        is_first = state.is_new and table_id not in self._with_columns
+        self._with_columns.add(table_id)
+        columns.record(batch.tx, state.row, table_id, found, columns.Telling(first_at, is_first=is_first))
 
     def _mark(self) -> None:
         self._states_anew = True

@@ -74,8 +74,9 @@ def follow_facets(batch: Batch, state: RunState, event: ParsedEvent, at: int) ->
     batch.facets.put(owner, told, at)
     after = batch.facets.watch(owner)
     if before.get("parent") != after.get("parent"):
-        parent = _parent_of(batch.facets.said(owner, "parent"))
-        if parent != state.row.run_id:
+        parent = _parent_of(batch.facets.said(owner, "parent"), state.row.run_id)
+        if parent != state.row.parent_run_id:
+            state.row = replace(state.row, parent_run_id=parent)
             batch.tx.do("openlineage.set_parent", run_id=state.row.run_id, parent_run_id=parent)
     if fails or "errorMessage" in told:
         error = _error_of(batch.facets.said(owner, "errorMessage"))
@@ -89,6 +90,8 @@ def _known(batch: Batch, run_id: str) -> RunState | None:
 
 def _made(batch: Batch, event: ParsedEvent, run_id: str, job_id: int, at: int) -> RunState:
     namespace, name = cast("tuple[str, str]", event.job)
+    told = event.run_facets.get("parent")
+    parent = None if told is None or told.is_deleted else _parent_of(told.read(), run_id)
     batch.tx.do(
         "openlineage.add_run",
         run_id=run_id,
@@ -97,6 +100,7 @@ def _made(batch: Batch, event: ParsedEvent, run_id: str, job_id: int, at: int) -
         at=at,
         now=batch.tx.now,
         external_id=event.external_id,
+        parent_run_id=parent,
     )
     row = OpenRun(
         run_id=run_id,
@@ -107,6 +111,7 @@ def _made(batch: Batch, event: ParsedEvent, run_id: str, job_id: int, at: int) -
         last_seen_at=batch.tx.now,
         origin=BY_EVENTS,
         claimed_at=at,
+        parent_run_id=parent,
     )
     return RunState(row, {}, is_new=True)
 
@@ -120,10 +125,12 @@ def _claim(batch: Batch, state: RunState, event: ParsedEvent, job_id: int, at: i
         state.row = replace(claim(batch.tx, row, job, at), claimed_at=at)
 
 
-def _parent_of(facet: dict[str, object] | None) -> str | None:
+def _parent_of(facet: dict[str, object] | None, run_id: str) -> str | None:
+    """The run that the facet names; no run is its own parent."""
     run = (facet or {}).get("run")
     text = cast("dict[str, object]", run).get("runId") if isinstance(run, dict) else None
-    return run_id_of(text) if isinstance(text, str) and text else None
+    parent = run_id_of(text) if isinstance(text, str) and text else None
+    return None if parent == run_id else parent
 
 
 def _error_of(facet: dict[str, object] | None) -> str | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datlake_sdk.lineage.events import Dataset
     from datlake_sdk.wire.models import Schema
     from datlake_server.services.openlineage.batch import Batch
-    from datlake_server.store.base import Tx
+    from datlake_server.store.base import Tx, Value
 
 BY_EVENTS: Final = 2
 UNKNOWN_FORMAT: Final = "unknown"
@@ -63,6 +63,15 @@ def write(told: Told, run: RunRow, snapshot_id: str, at: int, *, is_new: bool) -
     tx = told.batch.tx
     if is_new or tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id) is None:
         _insert(told, snapshot_id, at, run)
+
+
+def advance(told: Told, run: RunRow, snapshot_id: str, before: int, at: int) -> None:
+    """What the run made of the dataset is as of the later moment `at`."""
+    tx = told.batch.tx
+    changed: dict[str, Value] = {"run_id": run.run_id, "job_name": run.job_name, "created_at": at}
+    tx.do("openlineage.move_snapshot", snapshot_id=snapshot_id, **changed)
+    tx.do("tables.find_latest", table_id=told.table_id)
+    lineage.point_anew(tx, _arrived(told, run), before, at)
 
 
 def move(tx: Tx, snapshot_id: str, run_id: str | None, job_name: str | None, at: int) -> None:
@@ -141,16 +150,15 @@ def describe(batch: Batch, run_id: str, table_id: int, snapshot_id: str) -> None
 def _insert(
     told: Told, snapshot_id: str, at: int, run: RunRow | None, *, version: str | None = None, number: int | None = None
 ) -> None:
-    tx, dataset = told.batch.tx, told.dataset
+    tx = told.batch.tx
     # What a store calls a version is there, however the run ended.
     implied = UNWRITTEN if run is not None and version is None and _failed(run) else BY_EVENTS
-    uri = uri_of(dataset.namespace, dataset.name) or f"{dataset.namespace}/{dataset.name}"
     tx.do(
         "openlineage.add_snapshot",
         snapshot_id=snapshot_id,
         table_id=told.table_id,
         number=number,
-        uri=uri,
+        uri=_uri(told.dataset),
         created_at=at,
         now=tx.now,
         run_id=None if run is None else run.run_id,
@@ -160,8 +168,16 @@ def _insert(
         **(_NO_CONTENT if run is None else _content(told.batch, Owner("output", run.run_id, told.table_id))),
     )
     tx.do("openlineage.count_snapshot", table_id=told.table_id, snapshot_id=snapshot_id, implied=implied)
-    arrived = lineage.Arrived(told.table_id, dataset.namespace, uri, None if run is None else run.run_id)
-    lineage.point_anew(tx, arrived, at, at)
+    lineage.point_anew(tx, _arrived(told, run), at, at)
+
+
+def _arrived(told: Told, run: RunRow | None) -> lineage.Arrived:
+    run_id = None if run is None else run.run_id
+    return lineage.Arrived(told.table_id, told.dataset.namespace, _uri(told.dataset), run_id)
+
+
+def _uri(dataset: Dataset) -> str:
+    return uri_of(dataset.namespace, dataset.name) or f"{dataset.namespace}/{dataset.name}"
 
 
 def _content(batch: Batch, owner: Owner) -> dict[str, str | int | None]:

@@ -14,8 +14,8 @@ SELECT r.run_id, r.job_id, j.name AS job_name, r.namespace, r.state, r.started_a
 FROM runs r JOIN jobs j ON j.job_id = r.job_id WHERE r.run_id = :run_id;
 
 -- name: openlineage.add_run
-INSERT INTO runs (run_id, job_id, namespace, state, started_at, last_seen_at, external_id, origin, claimed_at)
-VALUES (:run_id, :job_id, :namespace, 'running', :at, :now, :external_id, 2, :at);
+INSERT INTO runs (run_id, job_id, namespace, state, started_at, last_seen_at, external_id, origin, claimed_at, parent_run_id)
+VALUES (:run_id, :job_id, :namespace, 'running', :at, :now, :external_id, 2, :at, :parent_run_id);
 
 -- name: openlineage.seen_run
 UPDATE runs SET last_seen_at = max(last_seen_at, :now), started_at = min(started_at, :at), origin = origin | 2,
@@ -88,7 +88,9 @@ WHERE run_id = :run_id AND state IN ('failed', 'aborted');
 DELETE FROM loose_data WHERE run_id = :run_id AND output <> '';
 
 -- name: openlineage.state_output
-UPDATE run_data SET stated = :stated WHERE run_id = :run_id AND role = 'output' AND table_id = :table_id AND stated <> :stated;
+-- Not what an SDK registered: that says itself what it was made from.
+UPDATE run_data SET stated = :stated
+WHERE run_id = :run_id AND role = 'output' AND table_id = :table_id AND snapshot_id = :snapshot_id AND stated <> :stated;
 
 -- name: openlineage.lifecycle
 INSERT INTO lifecycle (table_id, at, state, run_id, other) VALUES (:table_id, :at, :state, :run_id, :other)
