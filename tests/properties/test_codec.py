@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import inspect
+from msgspec import Raw, inspect
 
 from datlake_sdk.wire.codec import checked, decode, decode_operation, encode
 from datlake_sdk.wire.http import API_PREFIX, operation_from_request, request_from_operation
@@ -49,7 +49,9 @@ def of(kind: inspect.Type) -> st.SearchStrategy[object]:  # noqa: C901, PLR0911,
         case inspect.FloatType():
             return st.floats(kind.ge, kind.le, allow_nan=False, allow_infinity=False)
         case inspect.StrType(pattern=None):
-            return ANY_TEXT
+            return ANY_TEXT.filter(lambda text: len(text) >= (kind.min_length or 0))
+        case inspect.RawType():
+            return st.dictionaries(ANY_TEXT, PLAIN, max_size=3).map(lambda value: Raw(encode(value)))
         case inspect.StrType():
             return st.uuids().map(str) if "{8}" in str(kind.pattern) else NAMES
         case inspect.DateTimeType():
