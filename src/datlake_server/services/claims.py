@@ -32,6 +32,7 @@ def claim(tx: Tx, run: R, job: JobRow, claimed_at: int, *, mark: int = 0) -> R:
     )
     claimed = replace(run, job_id=job.job_id, job_name=job.name, namespace=job.namespace, origin=run.origin | mark)
     if moves:
+        tx.do("openlineage.name_writer", run_id=run.run_id, job_name=job.name)
         pair_anew(tx, claimed)
         columns.move(tx, claimed, run.job_id)
     return claimed

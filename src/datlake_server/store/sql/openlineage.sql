@@ -26,6 +26,10 @@ WHERE run_id = :run_id;
 UPDATE runs SET job_id = :job_id, namespace = :namespace, claimed_at = :claimed_at, origin = origin | :mark
 WHERE run_id = :run_id;
 
+-- name: openlineage.name_writer
+-- Of what events imply; what an SDK registered says itself which job made it.
+UPDATE snapshots SET job_name = :job_name WHERE run_id = :run_id AND implied IN (2, 3);
+
 -- name: openlineage.put_facets
 INSERT INTO openlineage_facets (kind, run_id, subject, name, value, at, digest)
 SELECT f.value ->> 0, f.value ->> 1, f.value ->> 2, f.value ->> 3, f.value ->> 4, f.value ->> 5, f.value ->> 6
