@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Two values and what they are fit beside each other on a usual terminal; --json has them whole.
 VALUE_LETTERS: Final = 60
 NONE: Final = "–"
+# The outcome first, then what went in and came out, then what may explain it.
+ORDER: Final = ("state", "error", "duration_s", "job_name", "inputs", "outputs", "environment", "metadata")
 
 
 def diff(arguments: Arguments) -> int:
@@ -38,7 +40,7 @@ def diff(arguments: Arguments) -> int:
 def _page(left: Run, right: Run, found: RunDiff) -> Iterator[str]:
     yield from columns(("", "RUN", "STATE", "STARTED (UTC)", ">TOOK", "JOB"), [_row("A", left), _row("B", right)])
     yield ""
-    rows = [row for each in found.differences for row in _rows(each)]
+    rows = [row for each in sorted(found.differences, key=_rank) for row in _rows(each)]
     if rows:
         yield from columns(("WHAT DIFFERS", "A", "B"), rows)
     else:
@@ -49,14 +51,19 @@ def _row(letter: str, run: Run) -> tuple[str, ...]:
     return letter, run.run_id, run.state, utc(run.started_at, seconds=True), took(run), run.job_name
 
 
+def _rank(each: Difference) -> tuple[int, str]:
+    first = each.path.partition(".")[0]
+    return ORDER.index(first) if first in ORDER else len(ORDER), each.path
+
+
 def _rows(each: Difference) -> Iterator[tuple[str, str, str]]:
     """One line for a fact; of a schema one line for each column that differs."""
     if each.path.endswith(".schema") and each.left is not None and each.right is not None:
         left, right = _types(each.left), _types(each.right)
         for name in [*left, *(name for name in right if name not in left)]:
             if left.get(name) != right.get(name):
-                path = f"{each.path.removesuffix('.schema')}.{name}"
-                yield path, _shown(path, left.get(name)), _shown(path, right.get(name))
+                path = f"{each.path.removesuffix('.schema')}, column {name}"
+                yield path, left.get(name, NONE), right.get(name, NONE)
         if list(left) != list(right) and set(left) == set(right):
             yield f"{each.path} (order)", ", ".join(left), ", ".join(right)
         return
@@ -79,6 +86,9 @@ def _shown(path: str, value: object) -> str:
     if value is None:
         return NONE
     last = path.rpartition(".")[2]
+    if last == "schema":
+        columns_told = len(_types(value))
+        return f"{columns_told} column{'' if columns_told == 1 else 's'}"
     if isinstance(value, int | float) and not isinstance(value, bool):
         text = _amount(last, value)
     else:

@@ -10,7 +10,7 @@ from datlake_sdk.cli.connection import connect_to_read
 from datlake_sdk.cli.exits import OK, UsageError
 from datlake_sdk.cli.finding import anywhere, table_or_snapshot
 from datlake_sdk.cli.graph_names import name_of
-from datlake_sdk.cli.text import moment_of, say, say_json, shown, utc
+from datlake_sdk.cli.text import moment_of, say, say_json, say_page, shown, utc
 from datlake_sdk.errors import NotFound
 from datlake_sdk.wire.models import Snapshot
 from datlake_sdk.wire.times import utc_now
@@ -61,7 +61,7 @@ def lineage(arguments: Arguments) -> int:
         elif form == "tree":
             say(*page(client, graph, root, scope))
         else:
-            say(_drawn(form, graph, scope))
+            say_page(_drawn(form, graph, scope))
     if form != "json":
         _tell_cut(graph)
     return OK

@@ -33,6 +33,12 @@ def say(*lines: str) -> None:
         print(line.encode(encoding, "backslashreplace").decode(encoding))
 
 
+def say_page(text: str) -> None:
+    """Prints what is to be a file: in UTF-8, whatever the terminal's encoding is."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(f"{text}\n".encode())
+
+
 def say_json(value: object) -> None:
     """Prints a model, or a dict or list of them, as indented JSON."""
     import msgspec
