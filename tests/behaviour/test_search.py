@@ -47,6 +47,7 @@ TABLES: dict[str, dict[str, object]] = {
     "raw_sales": {"id": "int"},
     "orders": {"order_id": "int", "address": [("street", "string"), ("city", "string")]},
     "DailyWeather": {"hour": "timestamp"},
+    "ship": {},
     "customers": {"customer_id": "int", "Größe": "int"},
 }
 
@@ -68,6 +69,19 @@ def found(lake: Lake, q: str, **more: object) -> Found:
     """(kind, name) of what a search finds; of columns the field as well."""
     page = lake.dispatch(Search(q=q, **more))  # type: ignore[arg-type]  # options of the operation, as a test names them
     return [(hit.kind, f"{hit.name}.{hit.field}" if hit.field else hit.name) for hit in page.items]
+
+
+def everything(lake: Lake, q: str, **more: object) -> list[SearchHit]:
+    """What all pages of a search hold, one after the other."""
+    hits: list[SearchHit] = []
+    cursor = None
+    for _ in range(200):
+        page = lake.dispatch(Search(q=q, limit=70, cursor=cursor, **more))  # type: ignore[arg-type]  # as above
+        hits += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return hits
+    pytest.fail("the search does not end")
 
 
 def test_the_exact_name_comes_first_then_what_begins_so_then_what_has_the_word(lake: Lake) -> None:
@@ -104,10 +118,10 @@ def test_words_are_found_in_any_order_within_names_and_in_what_is_said(lake: Lak
     assert name in [found_name for _, found_name in found(lake, typed)]
 
 
-@pytest.mark.parametrize("typed", ["custmoers", "cutsomers", "customrs", "customerss", "custamers", "ustomers"])
+@pytest.mark.parametrize("typed", ["custmoers", "cutsomers", "customrs", "customerss", "custamers", "ustomers", "shpi"])
 def test_a_slip_of_the_finger_still_finds_the_name(lake: Lake, typed: str) -> None:
     """Only where little else is found: a typo is no reason to hide what was meant, nor to bury it."""
-    assert found(lake, typed)[0] == ("table", "customers")
+    assert found(lake, typed)[0] == ("table", "ship" if typed == "shpi" else "customers")
     assert ("table", "customers") not in found(lake, "sales", limit=1000)
 
 
@@ -164,18 +178,21 @@ def test_pages_follow_each_other_without_gap_or_repeat(lake: Lake, limit: int) -
 
 def test_a_long_list_goes_on_past_what_is_read_at_once(lake: Lake) -> None:
     """Hundreds of tables share a beginning, a word and a column; none is missing and none comes twice."""
-    for number in range(300):
-        register(lake, f"part_{number:03}", {"shared": "int"})
-    for q in ("part", "shared"):
-        names: list[str] = []
-        cursor = None
-        while True:
-            page = lake.dispatch(Search(q=q, limit=70, cursor=cursor))
-            names += [hit.name for hit in page.items]
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        assert names == [f"part_{number:03}" for number in range(300)]
+    names = [f"part_{number:03}" for number in range(300)]
+    for number, name in enumerate(names):
+        register(lake, name, {"shared": "int"})
+        lake.dispatch(StartRun(job_name=f"job of {name}", run_id=f"00abcdef-0000-4000-8000-{number:012}"))
+    assert [hit.name for hit in everything(lake, "part", kind="table")] == names
+    assert [hit.name for hit in everything(lake, "shared")] == names
+    assert [hit.name for hit in everything(lake, "00abcdef")] == [f"job of {name}" for name in names]
+
+
+def test_a_search_for_what_others_have_ends(lake: Lake) -> None:
+    """A page stops looking after a while; the next one goes on, and the last one says that it is the last."""
+    register(lake, "wide", {f"reading_{number}": "int" for number in range(2_100)})
+    assert lake.dispatch(Search(q="reading", namespace="finance")).next_cursor is not None
+    assert everything(lake, "reading", namespace="finance") == []
+    assert len(everything(lake, "reading")) == 2_100
 
 
 HOSTILE = [
@@ -283,6 +300,21 @@ def test_what_producers_tell_is_found(client: DatlakeClient, place: Place) -> No
     assert client.search(f"manual__{suffix}").items == [
         SearchHit(kind="run", namespace=place.namespace, name="load", run_id=run_id, description=f"manual__{suffix}")
     ]
+
+
+def test_a_table_that_is_found_by_two_names_is_listed_once(lake: Lake) -> None:
+    """Also where each is on a page of its own."""
+    lake.dispatch(UpdateTable(table_name="orders", location="s3://b/orders_of_all_years"))
+    lake.dispatch(UpdateTable(table_name="orders", location="s3://b/orders_of_this_year"))
+    lake.dispatch(UpdateTable(table_name="customers", location="s3://b/orders_by_whom"))
+    for q in ("orders", "orders_", "b"):
+        pages = lake.dispatch(Search(q=q, limit=1, kind="table"))
+        names = [hit.name for hit in pages.items]
+        while pages.next_cursor is not None:
+            pages = lake.dispatch(Search(q=q, limit=1, kind="table", cursor=pages.next_cursor))
+            names += [hit.name for hit in pages.items]
+        assert sorted(names) == ["customers", "orders"]
+    assert found(lake, "orders_of_all") == []
 
 
 def test_a_description_that_is_changed_is_found_as_it_is_now(lake: Lake) -> None:

@@ -108,7 +108,7 @@ class _Walk:
         """True of another name of a table that is listed by its own, or by one before this."""
         if not entry.is_alias:
             return False
-        fitting = (one.entry_id for one in names_of(self._tx, entry) if self._asked.is_in(one.name))
+        fitting = (one.entry_id for one in names_of(self._tx, entry) if self._asked.is_in(one.name, one.told))
         return next(fitting, entry.entry_id) != entry.entry_id
 
     def _holders(self, entry: Entry, here: Place) -> Iterator[Step]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from datlake_sdk.errors import InvalidRequest
+from datlake_sdk.wire.ids import DEFAULT_NAMESPACE
 from datlake_server.services import search_text
 from datlake_server.services.pages import LAST_NAME
 from datlake_server.services.search_text import Asked
@@ -50,6 +51,11 @@ class Entry(Struct, frozen=True):
     subject: int = 0
     is_alias: int = 0
     run_id: str = ""
+
+    @property
+    def told(self) -> str:
+        """What is said of it, its namespace included, as the index of words has it."""
+        return self.about if self.namespace == DEFAULT_NAMESPACE else f"{self.namespace} {self.about}"
 
 
 class Place(Struct, array_like=True, frozen=True):

@@ -26,11 +26,12 @@ class Asked(Struct, frozen=True):
     start: str
     words: tuple[str, ...]
 
-    def is_in(self, name: str) -> bool:
-        """True where the name begins as was typed, or has words that begin as each of those."""
-        return begins(name, self.start) or all(
-            any(word.startswith(asked) for word in words_of(name)) for asked in self.words or ("\0",)
-        )
+    def is_in(self, name: str, about: str) -> bool:
+        """True where the name begins as was typed, or the two have words that begin as all those that were."""
+        if not self.words:
+            return begins(name, self.start)
+        told = [*words_of(name), *words_of(about)]
+        return begins(name, self.start) or all(any(word.startswith(one) for word in told) for one in self.words)
 
 
 def asked(text: str) -> Asked:
