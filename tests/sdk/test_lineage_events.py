@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from enum import Enum
 
@@ -77,3 +79,34 @@ def test_an_empty_answer_says_that_all_of_a_batch_were_accepted() -> None:
     answer = answer_from(Received(204, {}, b"", "http://lake/api/v1/lineage/batch"), op)
     assert (answer.status, answer.summary.received, answer.summary.successful) == ("success", 3, 3)
     assert answer.failed_events == []
+
+
+@pytest.mark.parametrize("version", ["event_v2", "run"], ids=["new", "deprecated"])
+def test_an_event_of_the_openlineage_client_travels_as_that_client_sends_it(version: str) -> None:
+    """Its users have such objects in their hands; what is null in them is left out, at every depth."""
+    told = subprocess.run([sys.executable, "-c", FOREIGN, version], capture_output=True, text=True, check=True)
+    mine, theirs = told.stdout.splitlines()
+    assert json.loads(mine) == json.loads(theirs)
+    assert "null" not in mine
+    assert json.loads(mine)["run"]["facets"]["nominalTime"]["nominalStartTime"] == "2026-11-23T03:00:00Z"
+
+
+# In a process of its own: importing that client loads two HTTP libraries, and its older half warns.
+FOREIGN = """
+import importlib, sys
+from datlake_sdk._lineage_events import event_of
+from openlineage.client import facet_v2
+from openlineage.client.serde import Serde
+
+old = importlib.import_module(f"openlineage.client.{sys.argv[1]}")
+when = facet_v2.nominal_time_run.NominalTimeRunFacet(nominalStartTime="2026-11-23T03:00:00Z")
+event = old.RunEvent(
+    eventType=old.RunState.START,
+    eventTime="2026-11-23T03:00:00Z",
+    run=old.Run(runId="0199a5b2-1111-7000-8000-000000000001", facets={"nominalTime": when}),
+    job=old.Job(namespace="n", name="j"),
+    producer="https://example.com/p",
+)
+print(bytes(event_of(event)).decode())
+print(Serde.to_json(event))
+"""
