@@ -45,7 +45,7 @@ ADDRESSES: Final[tuple[tuple[str, str, Work], ...]] = (
     ("GET", "/sources/{source}", looked(sources.get)),
     ("GET", f"{_NAMESPACE}/datasets", looked(datasets.of_namespace)),
     ("PUT", _DATASET, writes.put_dataset),
-    ("GET", _DATASET, looked(datasets.get)),
+    ("GET", _DATASET, looked(columns.dataset)),
     ("DELETE", _DATASET, changed(datasets.delete)),
     ("GET", f"{_DATASET}/versions", looked(datasets.versions)),
     ("GET", f"{_DATASET}/versions/{{version}}", looked(datasets.version)),
@@ -72,7 +72,7 @@ ADDRESSES: Final[tuple[tuple[str, str, Work], ...]] = (
     ("POST", f"{_RUN}/abort", writes.abort_run),
     ("GET", LINEAGE, looked(lineage.get)),
     ("GET", "/runlineage/upstream", looked(upstream.get)),
-    ("GET", "/column-lineage", columns.get),
+    ("GET", "/column-lineage", looked(columns.get)),
     ("GET", "/events/lineage", looked(events.get)),
     ("GET", "/events", looked(events.get)),
     ("GET", "/tags", looked(labels.all_of_them)),
@@ -83,8 +83,8 @@ ADDRESSES: Final[tuple[tuple[str, str, Work], ...]] = (
     ("GET", "/stats/datasets", looked(stats.datasets)),
     ("GET", "/stats/sources", looked(stats.sources)),
 )
-# Ours are there already, in another shape; `/events` is what one client calls by mistake. And of a job called `runs` the
-# runs are `/jobs/runs/runs` and `/jobs/runs/runs/{run_id}`.
+# Ours are there already, in another shape; `/events` is what one client calls by mistake. And a job may be called
+# `runs`: `/jobs/runs/runs` are those of that job.
 OURS: Final = frozenset({"/namespaces", "/jobs", "/search", LINEAGE, "/events"})
 
 

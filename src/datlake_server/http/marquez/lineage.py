@@ -110,11 +110,7 @@ def _drawn(tx: Tx, found: _Component) -> Graph:
 
 def graph_of(things: Sequence[Job | Dataset], edges: Sequence[Edge]) -> Graph:
     """The graph of jobs and datasets, by the ids of their nodes."""
-    inward: dict[str, list[Edge]] = {}
-    outward: dict[str, list[Edge]] = {}
-    for edge in sorted(set(edges), key=lambda edge: (edge.origin, edge.destination)):
-        inward.setdefault(edge.destination, []).append(edge)
-        outward.setdefault(edge.origin, []).append(edge)
+    inward, outward = by_ends(edges)
     nodes: list[Node] = []
     for thing in things:
         is_dataset = hasattr(thing, "physical_name")
@@ -129,6 +125,16 @@ def graph_of(things: Sequence[Job | Dataset], edges: Sequence[Edge]) -> Graph:
             )
         )
     return Graph(graph=sorted(nodes, key=lambda node: node.id))
+
+
+def by_ends(edges: Iterable[Edge]) -> tuple[dict[str, list[Edge]], dict[str, list[Edge]]]:
+    """The edges by the node that they lead to, and by the node that they come from; each once."""
+    inward: dict[str, list[Edge]] = {}
+    outward: dict[str, list[Edge]] = {}
+    for edge in sorted(set(edges), key=lambda edge: (edge.origin, edge.destination)):
+        inward.setdefault(edge.destination, []).append(edge)
+        outward.setdefault(edge.origin, []).append(edge)
+    return inward, outward
 
 
 def _json(values: Iterable[int]) -> str:

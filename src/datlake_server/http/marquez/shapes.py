@@ -13,7 +13,7 @@ Moment: TypeAlias = datetime | UnsetType
 RunState = Literal["NEW", "RUNNING", "COMPLETED", "FAILED", "ABORTED"]
 DatasetType = Literal["DB_TABLE", "STREAM"]
 JobType = Literal["BATCH", "STREAM", "SERVICE"]
-NodeType = Literal["JOB", "DATASET", "DATASET_FIELD"]
+NodeType = Literal["JOB", "DATASET"]
 
 
 class Shape(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -240,18 +240,19 @@ def _job_facets(told: _Job) -> dict[str, Told | None]:
 
 
 def create_run(lake: Lake, ask: Ask) -> Reply:
-    """The new run of the job, not started yet."""
+    """The new run of the job, not started yet; it reads what the job is known to read."""
     told = ask.read(_Run)
     run_id = (told.id or new_id()).lower()
 
-    def look(tx: Tx) -> tuple[Id, int]:
-        job = jobs.row_of(tx, ask).id
+    def look(tx: Tx) -> tuple[RunTold, JobTold]:
+        job = jobs.row_of(tx, ask)
         if runs.rows_of(tx, [run_id]):
             raise Conflict(f"run {run_id} is there already", run_id=run_id)
-        return job, tx.now
+        inputs = [one.id for one in jobs.data_of(tx, [job.job_id])[job.job_id] if one.role == "input"]
+        told_of_job = JobTold(job.id, inputs=[telling.dataset(one) for one in inputs])
+        return RunTold(run_id, "OTHER", tx.now, _run_facets(told)), told_of_job
 
-    job, at = lake.look(look)
-    telling.tell_run(lake, RunTold(run_id, "OTHER", at, _run_facets(told)), JobTold(job))
+    telling.tell_run(lake, *lake.look(look))
     [run] = lake.look(partial(runs.runs_of, run_ids=[run_id]))
     location = f"{ask.prefix}/jobs/runs/{quoted(run_id)}"
     return Reply(run, status=201, headers=((b"location", location.encode()),))

@@ -24,12 +24,13 @@ SELECT n.name, coalesce(m.owner, 'anonymous') AS owner, m.description,
                              UNION ALL SELECT max(created_at) FROM jobs WHERE namespace = n.name
                              UNION ALL SELECT max(created_at) FROM tables WHERE namespace = n.name)) AS updated_at
 FROM (SELECT :name AS name) n LEFT JOIN marquez_namespaces m ON m.name = n.name
-WHERE n.name <> '' AND (
-    EXISTS (SELECT 1 FROM marquez_jobs j WHERE j.namespace = n.name)
-    OR EXISTS (SELECT 1 FROM marquez_tables t WHERE t.namespace = n.name)
-    OR m.name IS NOT NULL
-       AND NOT EXISTS (SELECT 1 FROM marquez_hidden h WHERE h.namespace = n.name AND h.name = '' AND h.kind = 'namespace'
-                                                        AND h.at >= m.updated_at));
+WHERE n.name <> ''
+  AND (m.name IS NOT NULL OR EXISTS (SELECT 1 FROM jobs j WHERE j.namespace = n.name)
+       OR EXISTS (SELECT 1 FROM tables t WHERE t.namespace = n.name))
+  AND (NOT EXISTS (SELECT 1 FROM marquez_hidden h WHERE h.namespace = n.name AND h.name = '' AND h.kind = 'namespace'
+                                                    AND h.at >= coalesce(m.updated_at, 0))
+       OR EXISTS (SELECT 1 FROM marquez_jobs j WHERE j.namespace = n.name)
+       OR EXISTS (SELECT 1 FROM marquez_tables t WHERE t.namespace = n.name));
 
 -- name: marquez.put_namespace
 INSERT INTO marquez_namespaces (name, owner, description, created_at, updated_at)
@@ -258,3 +259,34 @@ SELECT u.key AS place, (SELECT count(*) FROM (
            WHERE f.kind = 'dataset' AND f.run_id = '' AND f.name = 'dataSource' AND f.value ->> '$.name' <> ''
              AND f.at < u.value)) AS n
 FROM json_each(:moments) u;
+
+-- name: marquez.columns_up
+-- What feeds these columns: themselves by name, and each of a table by what feeds all of it.
+SELECT c.value ->> 0 AS target, c.value ->> 1 AS target_field, e.source, e.source_field, e.transformations
+FROM json_each(:columns) c
+JOIN column_edges e ON e.target = c.value ->> 0 AND e.target_field IN (c.value ->> 1, '')
+WHERE e.source_field <> '' AND e.first_seen <= :as_of
+ORDER BY c.key, e.source, e.source_field, e.job_id LIMIT :limit;
+
+-- name: marquez.columns_down
+SELECT e.target, e.target_field, e.source, e.source_field, e.transformations
+FROM json_each(:columns) c
+JOIN column_edges e ON e.source = c.value ->> 0 AND e.source_field = c.value ->> 1
+WHERE e.target_field <> '' AND e.first_seen <= :as_of
+ORDER BY c.key, e.target, e.target_field, e.job_id LIMIT :limit;
+
+-- name: marquez.columns_told_of
+-- The columns of tables that lineage alone may have told of.
+SELECT DISTINCT target AS table_id, target_field AS field FROM column_edges
+WHERE target IN (SELECT value FROM json_each(:table_ids)) AND target_field <> '' ORDER BY target, target_field LIMIT :limit;
+
+-- name: marquez.wholes
+-- The tables with the one that stands for all that are the same.
+SELECT t.table_id, coalesce(g.group_id, t.table_id) AS whole_id FROM tables t
+LEFT JOIN same_tables g ON g.table_id = t.table_id
+WHERE t.table_id IN (SELECT value FROM json_each(:table_ids));
+
+-- name: marquez.versions_as_of
+SELECT t.value AS table_id, (SELECT s.snapshot_id FROM snapshots s WHERE s.table_id = t.value AND s.created_at <= :as_of
+                             ORDER BY s.created_at DESC, s.snapshot_id DESC LIMIT 1) AS snapshot_id
+FROM json_each(:table_ids) t;
