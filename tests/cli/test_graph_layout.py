@@ -84,8 +84,9 @@ def test_two_chains_that_are_told_crosswise_do_not_cross() -> None:
 
 def test_a_source_stands_beside_what_it_feeds_however_late_that_is() -> None:
     """Else its edge would run below the whole drawing."""
-    layout = laid_out([Box(100, 52)] * 5, [link(0, 1), link(1, 2), link(2, 3), link(4, 3)])
-    assert layout.places[4].x == layout.places[2].x
+    layout = laid_out([Box(100, 52)] * 6, [link(0, 1), link(1, 2), link(2, 3), link(4, 5), link(5, 3)])
+    assert layout.places[5].x == layout.places[2].x
+    assert layout.places[4].x == layout.places[1].x
 
 
 def test_what_closes_a_cycle_is_the_edge_that_runs_back() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-LAYER_GAP: Final = 88.0
+LAYER_GAP: Final = 76.0
 BOX_GAP: Final = 20.0
 # Between two edges that pass through a layer, or one and a box.
 LANE_GAP: Final = 12.0
@@ -103,28 +103,36 @@ def _backward(count: int, links: Sequence[Link]) -> list[bool]:
 
 
 def _layers(count: int, links: Sequence[Link]) -> list[int]:
-    """The layer of each box: right of all that feed it, and no further left of what it feeds than it must be."""
+    """The layer of each box: right of all that feed it, and beside what it feeds where that bends no more edges."""
     out: list[list[int]] = [[] for _ in range(count)]
-    waiting = [0] * count
+    fed = [0] * count
     for link in links:
         if link.source != link.target:
             out[link.source].append(link.target)
-            waiting[link.target] += 1
-    sources = [box for box in range(count) if not waiting[box]]
+            fed[link.target] += 1
     layer = [0] * count
-    ready = list(sources)
-    while ready:
-        box = ready.pop()
+    order = _from_left(out, fed)
+    for box in order:
         for target in out[box]:
             layer[target] = max(layer[target], layer[box] + 1)
-            waiting[target] -= 1
-            if not waiting[target]:
-                ready.append(target)
-    for box in sources:
-        if out[box]:
+    for box in reversed(order):
+        # With no more edges into it than out of it, to move it right makes none longer than others shorter.
+        if out[box] and fed[box] <= len(out[box]):
             layer[box] = min(layer[target] for target in out[box]) - 1
     least = min(layer)
     return [each - least for each in layer]
+
+
+def _from_left(out: list[list[int]], fed: list[int]) -> list[int]:
+    """The boxes in an order in which each comes after all that feed it."""
+    waiting = list(fed)
+    order = [box for box, count in enumerate(fed) if not count]
+    for box in order:  # grows while it is read
+        for target in out[box]:
+            waiting[target] -= 1
+            if not waiting[target]:
+                order.append(target)
+    return order
 
 
 class _Slot:
