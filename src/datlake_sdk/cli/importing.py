@@ -61,6 +61,7 @@ class Taking:
     def __init__(self, client: DatlakeClient, progress: Progress, *, strict: bool) -> None:
         """Sends to `client`; nothing yet."""
         self.received = 0
+        self.taken = 0
         self.failed = 0
         self._client = client
         self._progress = progress
@@ -77,24 +78,21 @@ class Taking:
             good = self._good(path, events_in(source.file))
             for batch in batches(good, self._batch_events, self._batch_bytes):
                 self._send_or_say(path, batch)
-                self._progress(
-                    f"{shown(path)}: {_counted(self.received, 'event')}", source.read_bytes, source.size_bytes
-                )
+                self._progress(f"{shown(path)}: {_counted(self.taken, 'event')}", source.read_bytes, source.size_bytes)
 
     def told(self) -> dict[str, object]:
         """The counts and the failures, for programs."""
         return {
             "received": self.received,
-            "successful": self.received - self.failed,
+            "successful": self.taken,
             "failed": self.failed,
             "failures": [each._asdict() for each in self._failures],
         }
 
     def summary(self, files: int) -> str:
         """The counts, for people."""
-        taken = self.received - self.failed
         refused = f", {grouped(self.failed)} refused" if self.failed else ""
-        return f"{_counted(taken, 'event')} taken from {_counted(files, 'file')}{refused}."
+        return f"{_counted(self.taken, 'event')} taken from {_counted(files, 'file')}{refused}."
 
     def _good(self, path: str, found: Iterable[Found]) -> Iterator[Found]:
         for each in found:
@@ -108,8 +106,8 @@ class Taking:
         try:
             self._send(path, batch)
         except DatlakeError as error:
-            taken = grouped(max(0, self.received - self.failed - len(batch)))
-            error.message += f"; {taken} events are in the lake; type the same again to go on: none is doubled"
+            taken = _counted(self.taken, "event")
+            error.message += f"; {taken} of the files were taken before; type the same again to go on: none is doubled"
             raise
 
     def _send(self, path: str, batch: Sequence[Found]) -> None:
@@ -126,6 +124,7 @@ class Taking:
             self._send(path, batch[:half])
             self._send(path, batch[half:])
             return
+        self.taken += answer.summary.successful
         for refused in answer.failed_events:
             again = "; it may be taken when sent again" if refused.retriable else ""
             self._fail(path, batch[refused.index].where, refused.reason + again)
