@@ -61,7 +61,10 @@ class Facets:
         known = self._seen.get(owner)
         if known is None:
             known = {} if is_new else {row.name: row for row in self._read(owner)}
-            known.update(self._new.get(owner, {}))
+            for name, row in self._new.get(owner, {}).items():
+                before = known.get(name)
+                if before is None or (before.at, before.digest) < (row.at, row.digest):
+                    known[name] = row
             self._seen[owner] = known
         return {name: row.digest for name, row in known.items()}
 

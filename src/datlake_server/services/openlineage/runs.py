@@ -13,12 +13,13 @@ from datlake_sdk.wire.models import RunError
 from datlake_sdk.wire.models import RunState as RunOutcome
 from datlake_server.services.claims import claim
 from datlake_server.services.openlineage.batch import Batch, OpenRun, RunState
-from datlake_server.services.openlineage.facets import Owner
+from datlake_server.services.openlineage.facets import Facets, Owner
 from datlake_server.services.records import json_text
 from datlake_server.services.stubs import job_row
 
 if TYPE_CHECKING:
     from datlake_sdk.lineage.events import ParsedEvent
+    from datlake_server.store.base import Tx
 
 
 class _State(Struct, frozen=True):
@@ -66,8 +67,8 @@ def follow_facets(batch: Batch, state: RunState, event: ParsedEvent, at: int) ->
     """The run's parent and its error are what its facets say."""
     told = event.run_facets
     owner = Owner("run", state.row.run_id)
-    fails = event.event_type in {"FAIL", "ABORT"}
-    if not fails and "parent" not in told and "errorMessage" not in told:
+    shows_error = event.event_type in ENDINGS and state.has_failed
+    if not shows_error and "parent" not in told and "errorMessage" not in told:
         batch.facets.put(owner, told, at)
         return
     before = batch.facets.watch(owner, is_new=state.is_new)
@@ -78,9 +79,19 @@ def follow_facets(batch: Batch, state: RunState, event: ParsedEvent, at: int) ->
         if parent != state.row.parent_run_id:
             state.row = replace(state.row, parent_run_id=parent)
             batch.tx.do("openlineage.set_parent", run_id=state.row.run_id, parent_run_id=parent)
-    if fails or "errorMessage" in told:
-        error = _error_of(batch.facets.said(owner, "errorMessage"))
-        batch.tx.do("openlineage.set_error", run_id=state.row.run_id, error=error)
+    if shows_error or "errorMessage" in told:
+        _show_error(batch.tx, batch.facets, owner)
+
+
+def show_error(tx: Tx, run_id: str) -> None:
+    """The run shows the error that its facet tells, where its ending tells none."""
+    facets, owner = Facets(tx), Owner("run", run_id)
+    facets.watch(owner)
+    _show_error(tx, facets, owner)
+
+
+def _show_error(tx: Tx, facets: Facets, owner: Owner) -> None:
+    tx.do("openlineage.set_error", run_id=owner.run_id, error=_error_of(facets.said(owner, "errorMessage")))
 
 
 def _known(batch: Batch, run_id: str) -> RunState | None:
