@@ -82,12 +82,18 @@ class RunFacet(OwnFacet, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Source(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an output was stated to be made from: a table, one snapshot of it, or a URI looked up in `namespace`."""
+    """What an output was stated to be made from: a table, one snapshot of it, or a URI looked up in `namespace`.
+
+    A snapshot may have been read while its lake was away: what was known last, so old, or this host's own.
+    """
 
     table_name: Name | None = None
     namespace: Name | None = None
     snapshot_id: Uuid | None = None
     uri: Uri | None = None
+    stale: bool = False
+    age_s: Annotated[float, Meta(ge=0)] | None = None
+    deferred: bool = False
 
 
 class Telling(Source, frozen=True, kw_only=True, omit_defaults=True):
@@ -95,9 +101,6 @@ class Telling(Source, frozen=True, kw_only=True, omit_defaults=True):
 
     role: Literal["input", "output"]
     at: Time
-    stale: bool = False
-    age_s: Annotated[float, Meta(ge=0)] | None = None
-    deferred: bool = False
 
 
 class DataFacet(OwnFacet, frozen=True, kw_only=True, omit_defaults=True):

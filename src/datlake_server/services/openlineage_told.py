@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 # A chain of runs that started each other is rarely longer than three.
 ANCESTORS_MOST: Final = 32
+# From here on it is OpenLineage events that imply a snapshot, and will again.
 BY_EVENTS: Final = 2
 
 Role = Literal["input", "output"]
@@ -81,6 +82,9 @@ class _LooseRow(Struct, frozen=True):
     at: int
     table_namespace: str
     table_name: str
+    stale: int | None
+    age_s: float | None
+    deferred: int | None
 
 
 class _KeptRow(Struct, frozen=True):
@@ -150,7 +154,7 @@ def slice_of(tx: Tx, run: RunRow, rows: Sequence[DataRow]) -> Slice:
         if row.role == "output"
         and (snapshot := known.get(row.snapshot_id)) is not None
         and (snapshot.run_id, snapshot.table_id) == (run.run_id, row.table_id)
-        and implied[row.snapshot_id] != BY_EVENTS
+        and implied[row.snapshot_id] < BY_EVENTS
     ]
     loose = _loose(tx, run.run_id, rows, own)
     snapshots = {key: snapshot_of(row) for key, row in known.items()}
@@ -325,6 +329,9 @@ def _source(row: _LooseRow) -> Source:
         namespace=row.named_namespace or row.namespace or None,
         snapshot_id=row.pinned or None,
         uri=without_credentials(row.uri) if row.uri else None,
+        stale=bool(row.stale),
+        age_s=row.age_s,
+        deferred=bool(row.deferred),
     )
 
 

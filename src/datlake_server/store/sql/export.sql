@@ -46,7 +46,7 @@ ORDER BY t.table_id LIMIT :limit;
 
 -- name: export.snapshots_of_no_run
 SELECT s.created_at AS at, s.snapshot_id AS id, t.location FROM snapshots s JOIN tables t ON t.table_id = s.table_id
-WHERE s.run_id IS NULL AND s.implied <> 2 AND (s.created_at, s.snapshot_id) > (:after_at, :after_id)
+WHERE s.run_id IS NULL AND s.implied < 2 AND (s.created_at, s.snapshot_id) > (:after_at, :after_id)
   AND (:namespace = '' OR t.namespace = :namespace)
 ORDER BY s.created_at, s.snapshot_id LIMIT :limit;
 
@@ -81,8 +81,10 @@ ORDER BY d.role, d.table_id, d.snapshot_id LIMIT :limit;
 -- name: export.loose
 -- What was told without a snapshot, of these places of the run or as what these outputs were made from.
 SELECT l.role, l.uri, n.namespace AS named_namespace, n.name AS named_name, l.namespace, l.pinned, l.output, l.at,
-       t.namespace AS table_namespace, t.name AS table_name
+       t.namespace AS table_namespace, t.name AS table_name, d.stale, d.age_s, d.deferred
 FROM loose_data l JOIN tables t ON t.table_id = l.table_id LEFT JOIN tables n ON n.table_id = l.named
+     LEFT JOIN run_data d ON d.run_id = l.run_id AND d.role = l.role AND d.table_id = l.named AND d.snapshot_id = l.pinned
+                         AND l.pinned <> ''
 WHERE l.run_id = :run_id AND l.of_others = 0
   AND (l.output IN (SELECT value FROM json_each(:outputs))
        OR l.output = '' AND (l.role, l.table_id, l.snapshot_id) IN (
