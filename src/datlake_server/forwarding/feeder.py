@@ -1,4 +1,4 @@
-"""Makes events of the runs that have changed, in whatever process, and clears away what every target has."""
+"""Makes events of what has changed, in whatever process, and clears away what every target has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from datlake_sdk.errors import DatlakeError
-from datlake_server.caller import Caller
 from datlake_server.services import forwarding, forwarding_events
 
 if TYPE_CHECKING:
@@ -21,11 +20,10 @@ if TYPE_CHECKING:
 
 # Other processes write here, too, and ring no bell. Two looks a second cost a thousandth of a core.
 LOOK_EVERY_S: Final = 0.5
-RUNS_AT_ONCE: Final = 50
+AT_ONCE: Final = 50
 PURGE_EVERY_S: Final = 30.0
 WANT_EVERY_S: Final = 3_600.0
 PATIENCE_S: Final = 10.0
-_NOBODY: Final = Caller()
 _log = logging.getLogger("datlake.server")
 
 
@@ -56,7 +54,7 @@ class Feeder:
 
     def _round(self) -> bool:
         """True where there may be more to do."""
-        changed = self._store.read(lambda tx: forwarding_events.changes(tx, RUNS_AT_ONCE))
+        changed = self._store.read(lambda tx: forwarding_events.changes(tx, AT_ONCE))
         if changed:
             events = self._made(changed)  # read outside the writer's lock: nobody waits for it
             self._store.write(lambda tx: forwarding_events.publish(tx, changed, events), PATIENCE_S)
@@ -64,17 +62,17 @@ class Feeder:
         if newest > self._newest:
             self._newest = newest
             self._bell.ring()
-        return len(changed) == RUNS_AT_ONCE
+        return len(changed) == AT_ONCE
 
     def _made(self, changed: Sequence[Change]) -> list[Outgoing]:
         try:
-            return self._store.read(lambda tx: forwarding_events.made(tx, changed, _NOBODY))
+            return self._store.read(lambda tx: forwarding_events.made(tx, changed))
         except DatlakeError:
             raise
-        except Exception:  # noqa: BLE001 -- a run that cannot be told must not keep all others from being told
+        except Exception:  # noqa: BLE001 -- one that cannot be told must not keep all others from being told
             if len(changed) > 1:
                 return [event for change in changed for event in self._made([change])]
-            _log.exception("run %s cannot be told as OpenLineage events and is not forwarded", changed[0].run_id)
+            _log.exception("%s %s cannot be told as OpenLineage and is not forwarded", changed[0].kind, changed[0].id)
             return []
 
     def _chores(self) -> None:

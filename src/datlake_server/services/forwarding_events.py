@@ -1,4 +1,4 @@
-"""The events that are to be forwarded: those that came in, as they came, and those that are made of an SDK's runs.
+"""The events that are to be forwarded: those that came in, as they came, and those that are made of what SDKs told.
 
 An event is made once: what an unchanged run gives again is known by its digest, and so it is when it comes back by way
 of others. That is how lakes that forward to each other come to rest. The forwarder is the one caller.
@@ -7,21 +7,26 @@ of others. That is how lakes that forward to each other come to rest. The forwar
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 from msgspec import Struct
 
 from datlake_sdk.wire.operations import ExportOpenLineage
 from datlake_server.services.forwarding import Outgoing, Place
-from datlake_server.services.records import json_text, runs_of
-from datlake_server.services.registry import HANDLERS
-from datlake_server.services.snapshots import snapshots_of
+from datlake_server.services.openlineage_export import (
+    SDK,
+    export_open_lineage,
+    told_of_job,
+    told_of_run,
+    told_of_snapshot,
+    told_of_table,
+)
+from datlake_server.services.records import RunRow, json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from datlake_sdk.wire.models import Run, Snapshot
     from datlake_server.caller import Caller
     from datlake_server.store.base import Tx
 
@@ -30,10 +35,11 @@ PAGE_BYTES: Final = 512 << 10
 
 
 class Change(Struct, frozen=True):
-    """A run that has changed."""
+    """What an SDK told has changed: a run, a snapshot of no run, or what is said of a job or table."""
 
     change_id: int
-    run_id: str
+    kind: Literal["run", "snapshot", "job", "table"]
+    id: str
 
 
 class _Number(Struct, frozen=True):
@@ -41,16 +47,13 @@ class _Number(Struct, frozen=True):
 
 
 def changes(tx: Tx, limit: int) -> list[Change]:
-    """Runs that have changed since they were last told, the longest ago first."""
+    """What has changed since it was last told, the longest ago first."""
     return tx.all(Change, "forwarding.changed", limit=limit)
 
 
-def made(tx: Tx, changed: Sequence[Change], caller: Caller) -> list[Outgoing]:
-    """The runs as events, as they are now."""
-    from datlake_sdk.lineage.emit import run_events
-
-    runs = runs_of(tx, [change.run_id for change in changed], caller)
-    return [_outgoing(event) for run in runs for event in run_events(run, _snapshots(tx, run))]
+def made(tx: Tx, changed: Sequence[Change]) -> list[Outgoing]:
+    """What has changed as events, as it is now."""
+    return [_outgoing(event) for change in changed for event in _events_of(tx, change)]
 
 
 def publish(tx: Tx, changed: Sequence[Change], events: Sequence[Outgoing]) -> int:
@@ -76,7 +79,7 @@ def page(tx: Tx, place: Place) -> list[Outgoing]:
 def history(tx: Tx, place: Place, caller: Caller) -> tuple[list[Outgoing], str | None]:
     """The next events of all that was there before, and where they go on, null at their end."""
     op = ExportOpenLineage(limit=PAGE_EVENTS, cursor=place.history or None)
-    found = HANDLERS[ExportOpenLineage](tx, op, caller)
+    found = export_open_lineage(tx, op, caller)
     return [_outgoing(event) for event in found.items], found.next_cursor
 
 
@@ -86,9 +89,15 @@ def remember_made(tx: Tx, events: Iterable[Outgoing]) -> None:
         tx.do("forwarding.make", digest=event.digest, now=tx.now)
 
 
-def _snapshots(tx: Tx, run: Run) -> list[Snapshot]:
-    ids = {data.snapshot_id for data in (*run.inputs, *run.outputs) if data.snapshot_id is not None}
-    return snapshots_of(tx, sorted(ids))
+def _events_of(tx: Tx, change: Change) -> Iterator[dict[str, object]]:
+    if change.kind == "run":
+        row = tx.one(RunRow, "runs.get", run_id=change.id)
+        yield from told_of_run(tx, row) if row is not None and row.origin & SDK else ()
+        return
+    tell = {"job": told_of_job, "table": told_of_table}.get(change.kind)
+    event = told_of_snapshot(tx, change.id) if tell is None else tell(tx, int(change.id))
+    if event is not None:
+        yield event
 
 
 def _outgoing(event: dict[str, object]) -> Outgoing:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from datlake_sdk.errors import InvalidRequest
 from datlake_sdk.lineage import emit
@@ -97,6 +98,10 @@ class _LoneRow(Struct, frozen=True):
     location: str | None
 
 
+class _LocationRow(Struct, frozen=True):
+    location: str | None
+
+
 class _Placed(Protocol):
     @property
     def at(self) -> int: ...
@@ -130,6 +135,37 @@ def events_of_run(tx: Tx, row: RunRow, place: Place | None = None) -> Iterator[F
         place = _in_run(row, _START)
     if row.origin & SDK:
         yield from _as_told(tx, row, place)
+
+
+def told_of_run(tx: Tx, row: RunRow) -> Iterator[Event]:
+    """What an SDK told of the run, as events for who follows it; neither what came in as one nor what the run logged.
+
+    Signs of life are not forwarded, so nobody there is to presume the run lost for want of them.
+    """
+    record = run_record(tx, row)
+    record = replace(record, told=replace(record.told, lost_after_s=None, processes=[]))
+    for found in (_started(tx, row, record), *_data(tx, row, record, ("", 0, ""))):
+        if found.event is not None:
+            yield found.event
+
+
+def told_of_snapshot(tx: Tx, snapshot_id: str) -> Event | None:
+    """A snapshot that no run registered, as an event."""
+    row = tx.one(_LocationRow, "forwarding.location_of", snapshot_id=snapshot_id)
+    found = None if row is None else lone_snapshot(tx, snapshot_id)
+    return None if row is None or found is None else emit.snapshot_event(*found, row.location)
+
+
+def told_of_job(tx: Tx, job_id: int) -> Event | None:
+    """What people said of the job, as an event; null where nobody said anything."""
+    row = tx.one(_SaidRow, "export.jobs", namespace="", after=job_id - 1, limit=1)
+    return _job_event(tx, row) if row is not None and row.id == job_id else None
+
+
+def told_of_table(tx: Tx, table_id: int) -> Event | None:
+    """What people said of the table, as an event; null where nobody said anything."""
+    row = tx.one(_SaidRow, "export.tables", namespace="", after=table_id - 1, limit=1)
+    return _table_event(tx, row) if row is not None and row.id == table_id else None
 
 
 def _page(found: Iterator[Found], limit: int) -> Page[Event]:
@@ -247,29 +283,12 @@ class _Walk:
 
     def _jobs(self, place: Place) -> Iterator[Found]:
         for row in self._said("export.jobs", place):
-            told = JobFacet(owner=row.owner, description=row.description, tags=tags_of(self._tx, "job", subject=row.id))
-            event = emit.job_event(_name(row), moment(row.created_at), told)
-            yield _made(event, Place(_JOBS, row.id))
+            yield _made(_job_event(self._tx, row), Place(_JOBS, row.id))
 
     def _tables(self, place: Place) -> Iterator[Found]:
         for row in self._said("export.tables", place):
-            told = self._of_table(row)
-            if told != TableFacet():
-                yield _made(emit.table_event(_name(row), moment(row.created_at), told), Place(_TABLES, row.id))
-            else:
-                yield Found(None, LOOKED_AT_BYTES, Place(_TABLES, row.id))
-
-    def _of_table(self, row: _SaidRow) -> TableFacet:
-        # Where a bare URI's data is follows from its name: nobody said it.
-        location = None if row.location == uri_of(row.namespace, row.name) else row.location
-        return TableFacet(
-            owner=row.owner,
-            description=row.description,
-            location=None if location is None else without_credentials(location),
-            expected_freshness_s=row.expected_freshness_s,
-            compatibility=row.compatibility,
-            tags=tags_of(self._tx, "table", subject=row.id),
-        )
+            event, after = _table_event(self._tx, row), Place(_TABLES, row.id)
+            yield Found(None, LOOKED_AT_BYTES, after) if event is None else _made(event, after)
 
     def _said(self, statement: str, place: Place) -> Iterator[_SaidRow]:
         after = place.at
@@ -307,3 +326,22 @@ class _Walk:
 
 def _name(row: _SaidRow) -> DatasetName:
     return DatasetName(namespace=row.namespace, name=row.name)
+
+
+def _job_event(tx: Tx, row: _SaidRow) -> Event:
+    told = JobFacet(owner=row.owner, description=row.description, tags=tags_of(tx, "job", subject=row.id))
+    return emit.job_event(_name(row), moment(row.created_at), told)
+
+
+def _table_event(tx: Tx, row: _SaidRow) -> Event | None:
+    # Where a bare URI's data is follows from its name: nobody said it.
+    location = None if row.location == uri_of(row.namespace, row.name) else row.location
+    told = TableFacet(
+        owner=row.owner,
+        description=row.description,
+        location=None if location is None else without_credentials(location),
+        expected_freshness_s=row.expected_freshness_s,
+        compatibility=row.compatibility,
+        tags=tags_of(tx, "table", subject=row.id),
+    )
+    return None if told == TableFacet() else emit.table_event(_name(row), moment(row.created_at), told)

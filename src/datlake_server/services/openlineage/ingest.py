@@ -30,8 +30,8 @@ def record_lineage(tx: Tx, op: RecordLineage, caller: Caller) -> LineageReceipt:
     """The event is kept and merged, if it was not before."""
     event = _parsed(bytes(op.event), strict=op.strict)
     if own.is_own(event):
-        own.merge(tx, event)
-        return LineageReceipt(event_id=event.digest, run_id=event.run_id)
+        is_new = own.merge(tx, event)
+        return LineageReceipt(event_id=event.digest, run_id=event.run_id, is_repeat=not is_new)
     batch = Batch(tx)
     is_new = merge(batch, event)
     batch.facets.flush()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
+from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from datlake_sdk.lineage import own_facets as own
@@ -35,6 +36,10 @@ _OF_RUNS: Final = frozenset({own.RUN, own.DATA, own.EVENTS})
 _OF_DATA: Final = frozenset({own.SNAPSHOT, own.TABLE})
 
 
+class _Made(Struct, frozen=True):
+    digest: str
+
+
 def is_own(event: ParsedEvent) -> bool:
     """True for an event that a Datlake told of its own records."""
     if event.run_id is not None:
@@ -44,14 +49,20 @@ def is_own(event: ParsedEvent) -> bool:
     return own.JOB in event.job_facets
 
 
-def merge(tx: Tx, event: ParsedEvent) -> None:
-    """The lake knows what the event tells. Raises the errors of the services; `InvalidRequest` for an odd facet."""
+def merge(tx: Tx, event: ParsedEvent) -> bool:
+    """The lake knows what the event tells; false where it made the event itself, which is no news and no sign of life.
+
+    Raises the errors of the services; `InvalidRequest` for an odd facet.
+    """
+    if tx.one(_Made, "openlineage.made_here", digest=event.digest) is not None:
+        return False
     if event.run_id is not None:
         _merge_run(tx, event, event.run_id)
     elif event.dataset is not None:
         _merge_dataset(tx, event.dataset, event.at)
     else:
         _merge_job(tx, event)
+    return True
 
 
 def _merge_run(tx: Tx, event: ParsedEvent, run_id: str) -> None:

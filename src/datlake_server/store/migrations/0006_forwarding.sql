@@ -33,14 +33,17 @@ CREATE TABLE openlineage_feed (
     body   TEXT
 ) STRICT;
 
--- Runs of SDKs that have changed since events were made of them. Triggers fill it, and the feed; they are there only
--- while there is a target, because each of them would cost every write (3 % of a run, even where it did nothing).
+-- What SDKs told and has changed since events were made of it: a run, a snapshot of no run, or what is said of a job or
+-- table. Triggers fill it, and the feed; they are there only while there is a target, because even where they do nothing
+-- they would cost a run 3 %.
 CREATE TABLE openlineage_changed (
     change_id INTEGER PRIMARY KEY AUTOINCREMENT,
-    run_id    TEXT NOT NULL UNIQUE
+    kind      TEXT NOT NULL,
+    id        TEXT NOT NULL,
+    UNIQUE (kind, id)
 ) STRICT;
 
--- Events that this lake made of its own runs: not made twice, and no news when they come back by way of others.
+-- Events that this lake made itself: not made twice, and no news when they come back by way of others.
 CREATE TABLE openlineage_made (
     digest TEXT PRIMARY KEY,
     at     INTEGER NOT NULL

@@ -1,9 +1,11 @@
 -- name: openlineage.add_event
--- One that this lake made of its own runs and forwarded is known, by whatever way it comes back.
 INSERT INTO openlineage_events (digest, event_at, received_at, event_type, run_id, job_id, table_id, body)
-SELECT :digest, :event_at, :now, :event_type, :run_id, :job_id, :table_id, :body
-WHERE NOT EXISTS (SELECT 1 FROM openlineage_made WHERE digest = :digest)
+VALUES (:digest, :event_at, :now, :event_type, :run_id, :job_id, :table_id, :body)
 ON CONFLICT (digest) DO NOTHING;
+
+-- name: openlineage.made_here
+-- Forwarded from here, and come back by way of others.
+SELECT digest FROM openlineage_made WHERE digest = :digest;
 
 -- name: openlineage.has_event
 SELECT count(*) AS n FROM openlineage_events WHERE digest = :digest;
