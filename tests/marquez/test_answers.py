@@ -352,3 +352,45 @@ def test_facets_that_are_taken_back_are_not_shown(marquez: Marquez) -> None:
         marquez.tell(run_event("START", run_id(), (space, "job"), time, job_facets=facets))
     job = marquez.get(f"/namespaces/{space}/jobs/job")
     assert (job["facets"], "description" in job) == ({}, False)
+
+
+@pytest.mark.parametrize(
+    "odd", [5, "text", None, [], [1], {}, {"name": 7}, [{"name": 7}], [None], "2026-99-99T00:00:00Z"], ids=repr
+)
+def test_facets_that_make_no_sense_say_nothing(marquez: Marquez, odd: object) -> None:
+    """Producers send what they like; a question about it is answered all the same."""
+    space = fresh("odd")
+    keys = ("name", "uri", "fields", "description", "datasetType", "lifecycleStateChange", "identifiers", "tags")
+    told = {name: facet(**dict.fromkeys(keys, odd)) for name in ("schema", "dataSource", "documentation", "tags")}
+    kinds = {
+        name: facet(**dict.fromkeys(keys, odd)) for name in ("datasetType", "lifecycleStateChange", "columnLineage")
+    }
+    dataset = {"namespace": space, "name": "t", "facets": told | kinds, "outputFacets": told}
+    times = {"nominalTime": facet(nominalStartTime=odd, nominalEndTime=odd), "parent": facet(run=odd, job=odd)}
+    own = ("query", "url", "processingType", "description", "context", "args", "tags")
+    about = {
+        name: facet(**dict.fromkeys(own, odd)) for name in ("sql", "sourceCodeLocation", "jobType", "documentation")
+    }
+    about |= {
+        name: facet(**dict.fromkeys(own, odd)) for name in ("marquez_job", "marquez_run", "marquez_dataset", "tags")
+    }
+    run = run_id()
+    marquez.tell(
+        run_event(
+            "COMPLETE", run, (space, "j"), EARLY, [dataset], [dataset], run_facets=times | about, job_facets=about
+        )
+    )
+    [version] = marquez.get(f"/namespaces/{space}/datasets/t/versions")["versions"]
+    for path in (
+        f"/jobs/runs/{run}",
+        f"/namespaces/{space}/jobs/j",
+        f"/namespaces/{space}/jobs/j/versions",
+        f"/namespaces/{space}/datasets/t",
+        f"/namespaces/{space}/datasets/t/versions/{version['version']}",
+        f"/lineage?nodeId=dataset:{space}:t",
+        f"/column-lineage?nodeId=dataset:{space}:t",
+        f"/runlineage/upstream?runId={run}",
+        "/sources?limit=1000",
+        "/tags?limit=1000",
+    ):
+        assert marquez.ask("GET", path).status == 200, path

@@ -62,7 +62,7 @@ class OperationEndpoint:
         body = b""
         if self._has_body:
             body = await request.body(self._limit_bytes)
-            _require_json(request.header(b"content-type"), body)
+            require_json(request.header(b"content-type"), body)
         return await self._threads.run(partial(self._answer, request, body))
 
     def _settle_query(self, request: Incoming) -> None:
@@ -80,7 +80,7 @@ class OperationEndpoint:
 
     def _answer(self, request: Incoming, body: bytes) -> Answer:
         body = unpacked(body, request.header(b"content-encoding"), self._limit_bytes)
-        _require_shallow(body)
+        require_shallow(body)
         op = operation_from_request(self._op_type, request.names, request.query, body)
         key = key_from_header(request.header(b"idempotency-key")) if is_keyed(self._op_type) else None
         answer = self._lake.answer(op, Caller(key=key, request_id=request.request_id))
@@ -129,14 +129,16 @@ def key_from_header(text: str | None) -> str | None:
     return re.sub(r"\\(.)", r"\1", text[1:-1]) if text.startswith('"') else text
 
 
-def _require_json(content_type: str | None, body: bytes) -> None:
+def require_json(content_type: str | None, body: bytes) -> None:
+    """Raises `InvalidRequest` (415) for a body that says it is something else."""
     if body and content_type is not None and not _JSON_TYPE.fullmatch(content_type):
         raise InvalidRequest(
             f"the body is {content_type[:100]!r}; send JSON as application/json", code="not_json", status=415
         )
 
 
-def _require_shallow(body: bytes) -> None:
+def require_shallow(body: bytes) -> None:
+    """Raises `InvalidRequest` (422) for JSON that is nested deeper than anybody reads."""
     if body.count(b"[") + body.count(b"{") <= DEPTH_LIMIT:
         return
     depth = 0

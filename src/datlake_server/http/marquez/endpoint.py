@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from datlake_server.http.endpoint import BODY_LIMIT_BYTES, require_json, require_shallow
 from datlake_server.http.exchange import Answer, Incoming, json_answer, take_names_from_query
 from datlake_server.http.marquez.asking import Ask, Reply
-from datlake_server.services.catalog import LIMITS
 
 if TYPE_CHECKING:
     from datlake_server.http.threads import Threads
@@ -33,11 +33,13 @@ class MarquezEndpoint:
     async def __call__(self, request: Incoming) -> Answer:
         """The answer of the lake in Marquez's shape."""
         take_names_from_query(request)
-        body = await request.body(LIMITS["body_bytes"]) if request.method in _BODIES else b""
+        body = await request.body(BODY_LIMIT_BYTES) if request.method in _BODIES else b""
+        require_json(request.header(b"content-type"), body)
         ask = Ask(request.names, request.query, body, self._prefix)
         return await self._threads.run(partial(self._answer, ask))
 
     def _answer(self, ask: Ask) -> Answer:
+        require_shallow(ask.body)
         reply = self._work(self._lake, ask)
         return json_answer(reply.value, reply.status, reply.headers)
 

@@ -14,13 +14,14 @@ from datlake_sdk.wire.times import micros, moment
 from datlake_server.http.marquez.asking import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from datlake_server.http.marquez.asking import Ask
     from datlake_server.store.base import Tx
 
 HOURS: Final = 24
 DAYS: Final = 7
+_QUARTER_US: Final = 900_000_000
 _TYPES: Final = ("FAIL", "START", "COMPLETE", "ABORT")
 
 
@@ -38,7 +39,7 @@ class _EventCount(Struct, frozen=True):
 
 
 class _Count(Struct, frozen=True):
-    place: int
+    quarter: int
     n: int
 
 
@@ -54,19 +55,23 @@ def events(tx: Tx, ask: Ask) -> list[dict[str, object]]:
     ]
 
 
-def _until(statement: str) -> Callable[[Tx, Ask], list[dict[str, object]]]:
+def _by_quarter(statement: str) -> Callable[[Tx, Ask], list[dict[str, object]]]:
     def counted(tx: Tx, ask: Ask) -> list[dict[str, object]]:
         intervals = _intervals(tx, ask)
-        ends = _json([micros(one.end_interval) for one in intervals])
-        counts = {row.place: row.n for row in tx.all(_Count, statement, moments=ends)}
-        return [{**msgspec.to_builtins(one), "count": counts[place]} for place, one in enumerate(intervals)]
+        first = micros(intervals[0].start_interval) // _QUARTER_US
+        rows = tx.all(_Count, statement, since=first)
+        return [{**msgspec.to_builtins(one), "count": _until(rows, one.end_interval)} for one in intervals]
 
     return counted
 
 
-jobs: Final = _until("marquez.jobs_until")
-datasets: Final = _until("marquez.tables_until")
-sources: Final = _until("marquez.sources_until")
+jobs: Final = _by_quarter("marquez.jobs_by_quarter")
+datasets: Final = _by_quarter("marquez.tables_by_quarter")
+sources: Final = _by_quarter("marquez.sources_by_quarter")
+
+
+def _until(rows: Sequence[_Count], end: datetime) -> int:
+    return sum(row.n for row in rows if row.quarter * _QUARTER_US < micros(end))
 
 
 def _intervals(tx: Tx, ask: Ask) -> list[Interval]:

@@ -79,5 +79,24 @@ WHERE t.namespace <> '' AND NOT EXISTS (
 CREATE INDEX jobs_by_creation ON jobs (namespace, created_at);
 CREATE INDEX tables_by_creation ON tables (namespace, created_at);
 CREATE INDEX openlineage_events_by_type ON openlineage_events (event_type, event_at);
+
+-- The stores that datasets name in their facets, each once however many do. SQLite would read all facets of datasets.
 CREATE INDEX openlineage_sources ON openlineage_facets (value ->> '$.name', at)
 WHERE kind = 'dataset' AND run_id = '' AND name = 'dataSource';
+CREATE VIEW marquez_told_sources AS
+WITH RECURSIVE told (name) AS (
+    SELECT min(f.value ->> '$.name') FROM openlineage_facets f INDEXED BY openlineage_sources
+    WHERE f.kind = 'dataset' AND f.run_id = '' AND f.name = 'dataSource' AND f.value ->> '$.name' > ''
+    UNION ALL
+    SELECT (SELECT min(f.value ->> '$.name') FROM openlineage_facets f INDEXED BY openlineage_sources
+            WHERE f.kind = 'dataset' AND f.run_id = '' AND f.name = 'dataSource' AND f.value ->> '$.name' > told.name)
+    FROM told WHERE told.name IS NOT NULL)
+SELECT t.name,
+       (SELECT CAST(f.value ->> '$.uri' AS TEXT) FROM openlineage_facets f INDEXED BY openlineage_sources
+        WHERE f.kind = 'dataset' AND f.run_id = '' AND f.name = 'dataSource' AND f.value ->> '$.name' = t.name
+        ORDER BY f.at LIMIT 1) AS url,
+       (SELECT min(f.at) FROM openlineage_facets f INDEXED BY openlineage_sources
+        WHERE f.kind = 'dataset' AND f.run_id = '' AND f.name = 'dataSource' AND f.value ->> '$.name' = t.name) AS created_at,
+       (SELECT max(f.at) FROM openlineage_facets f INDEXED BY openlineage_sources
+        WHERE f.kind = 'dataset' AND f.run_id = '' AND f.name = 'dataSource' AND f.value ->> '$.name' = t.name) AS updated_at
+FROM told t WHERE t.name IS NOT NULL;
