@@ -59,7 +59,12 @@ def start_run(tx: Tx, op: StartRun, caller: Caller) -> Run:
         process=presence.processes_text(op.process),
     )
     row = ensured_run(tx, op.namespace, op.job_name, run_id, started, told=told)
-    if (row.lost_after_us, row.parent_run_id, row.process) != (told.lost_after_us, told.parent_run_id, told.process):
+    is_same = (row.lost_after_us, row.parent_run_id, row.process) == (
+        told.lost_after_us,
+        told.parent_run_id,
+        told.process,
+    )
+    if not is_same or row.origin & BY_EVENTS:  # what is the same may be so by events alone
         joined = presence.joined(row.process, told.process)
         tx.do("runs.merge_start", run_id=row.run_id, **asdict(replace(told, process=joined)))
     _describe(tx, row, started, op.metadata, op.environment)

@@ -19,6 +19,7 @@ from datlake_sdk.wire.operations import LogEvent, RegisterSnapshot
 from datlake_sdk.wire.times import micros
 from datlake_server.services import aliases, events, lineage, presence
 from datlake_server.services.openlineage.effects import LOCATION, Tagged
+from datlake_server.services.openlineage.runs import BY_EVENTS, show_error
 from datlake_server.services.places import table_row
 from datlake_server.services.records import RunRow, json_text
 from datlake_server.services.registering import NewSnapshot, take
@@ -98,7 +99,12 @@ def _told(life: own.RunFacet | None) -> Told:
 
 def _merge_life(tx: Tx, run: RunRow, life: own.RunFacet) -> None:
     told = _told(life)
-    if (run.lost_after_us, run.parent_run_id, run.process) != (told.lost_after_us, told.parent_run_id, told.process):
+    is_same = (run.lost_after_us, run.parent_run_id, run.process) == (
+        told.lost_after_us,
+        told.parent_run_id,
+        told.process,
+    )
+    if not is_same or run.origin & BY_EVENTS:  # what is the same may be so by events alone
         joined = presence.joined(run.process, told.process)
         tx.do("runs.merge_start", run_id=run.run_id, **asdict(replace(told, process=joined)))
     for section, kept in (("metadata", life.metadata), ("environment", life.environment)):
@@ -118,6 +124,8 @@ def _merge_life(tx: Tx, run: RunRow, life: own.RunFacet) -> None:
         )
     if life.endings:
         tx.do("runs.show_ending", run_id=run.run_id)
+        if run.origin & BY_EVENTS:
+            show_error(tx, run.run_id)
     _tag(tx, Tagged("run", run_id=run.run_id), life.tags)
 
 

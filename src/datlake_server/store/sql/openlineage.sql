@@ -20,9 +20,13 @@ INSERT INTO runs (run_id, job_id, namespace, state, started_at, last_seen_at, ex
 VALUES (:run_id, :job_id, :namespace, 'running', :at, :now, :external_id, 2, :at, :parent_run_id);
 
 -- name: openlineage.seen_run
-UPDATE runs SET last_seen_at = max(last_seen_at, :now), started_at = min(started_at, :at), origin = origin | 2,
+UPDATE runs SET last_seen_at = max(last_seen_at, :now), origin = origin | 2,
                 external_id = coalesce(external_id, :external_id)
 WHERE run_id = :run_id;
+
+-- name: openlineage.begin_earlier
+-- By itself: three indexes hold the moment, and a moment that stays would be written into them again.
+UPDATE runs SET started_at = min(started_at, :at) WHERE run_id = :run_id;
 
 -- name: openlineage.claim_run
 UPDATE runs SET job_id = :job_id, namespace = :namespace, claimed_at = :claimed_at, origin = origin | :mark
@@ -32,11 +36,19 @@ WHERE run_id = :run_id;
 -- Of what events imply; what an SDK registered says itself which job made it.
 UPDATE snapshots SET job_name = :job_name WHERE run_id = :run_id AND implied IN (2, 3);
 
+-- name: openlineage.tell_facets_again
+-- What a facet says is written once, however often it is told: nothing that follows from it is touched.
+UPDATE openlineage_facets SET at = f.at
+FROM (SELECT value ->> 0 AS kind, value ->> 1 AS run_id, value ->> 2 AS subject, value ->> 3 AS name, value ->> 5 AS at,
+             value ->> 6 AS digest FROM json_each(:facets)) f
+WHERE openlineage_facets.run_id = f.run_id AND openlineage_facets.subject = f.subject AND openlineage_facets.kind = f.kind
+  AND openlineage_facets.name = f.name AND openlineage_facets.digest = f.digest AND openlineage_facets.at < f.at;
+
 -- name: openlineage.put_facets
 INSERT INTO openlineage_facets (kind, run_id, subject, name, value, at, digest)
 SELECT f.value ->> 0, f.value ->> 1, f.value ->> 2, f.value ->> 3, f.value ->> 4, f.value ->> 5, f.value ->> 6
 FROM json_each(:facets) f WHERE true
-ON CONFLICT (kind, run_id, subject, name) DO UPDATE SET value = excluded.value, at = excluded.at, digest = excluded.digest
+ON CONFLICT (run_id, subject, kind, name) DO UPDATE SET value = excluded.value, at = excluded.at, digest = excluded.digest
 WHERE (excluded.at, excluded.digest) > (openlineage_facets.at, openlineage_facets.digest);
 
 -- name: openlineage.facets
@@ -83,7 +95,8 @@ UPDATE snapshots SET format = :format, schema = :schema, fields = :fields, row_c
 WHERE snapshot_id = :snapshot_id AND run_id = :run_id;
 
 -- name: openlineage.set_parent
-UPDATE runs SET parent_run_id = :parent_run_id WHERE run_id = :run_id;
+-- What an SDK told of it is before all events.
+UPDATE runs SET parent_run_id = coalesce(told_parent_id, :parent_run_id) WHERE run_id = :run_id;
 
 -- name: openlineage.set_error
 UPDATE runs SET error = coalesce((

@@ -5,12 +5,14 @@ FROM runs r JOIN jobs j ON j.job_id = r.job_id
 WHERE r.run_id = :run_id;
 
 -- name: runs.insert
-INSERT INTO runs (run_id, job_id, namespace, state, started_at, last_seen_at, lost_after_us, parent_run_id, process)
-VALUES (:run_id, :job_id, :namespace, 'running', :started_at, :now, :lost_after_us, :parent_run_id, :process);
+INSERT INTO runs (run_id, job_id, namespace, state, started_at, last_seen_at, lost_after_us, parent_run_id, told_parent_id,
+                  process)
+VALUES (:run_id, :job_id, :namespace, 'running', :started_at, :now, :lost_after_us, :parent_run_id, :parent_run_id, :process);
 
 -- name: runs.merge_start
 UPDATE runs SET lost_after_us = coalesce(max(lost_after_us, :lost_after_us), lost_after_us, :lost_after_us),
-                parent_run_id = coalesce(min(parent_run_id, :parent_run_id), parent_run_id, :parent_run_id),
+                parent_run_id = coalesce(min(told_parent_id, :parent_run_id), told_parent_id, :parent_run_id, parent_run_id),
+                told_parent_id = coalesce(min(told_parent_id, :parent_run_id), told_parent_id, :parent_run_id),
                 process = :process
 WHERE run_id = :run_id;
 
