@@ -88,7 +88,8 @@ class Facets:
         ]
         for at in range(0, len(rows), _ROWS_AT_ONCE):
             text = msgspec.json.encode(rows[at : at + _ROWS_AT_ONCE]).decode()
-            self._tx.do("openlineage.put_facets", facets=text)
+            for step in ("openlineage.tell_facets_again", "openlineage.put_facets"):
+                self._tx.do(step, facets=text)
         self._new.clear()
 
     def _read(self, owner: Owner) -> list[_Stored]:

@@ -35,7 +35,10 @@ def seen(batch: Batch, event: ParsedEvent, run_id: str, job_id: int, at: int) ->
     if state is None:
         state = _made(batch, event, run_id, job_id, at)
     else:
-        batch.tx.do("openlineage.seen_run", run_id=run_id, now=batch.tx.now, at=at, external_id=event.external_id)
+        batch.tx.do("openlineage.seen_run", run_id=run_id, now=batch.tx.now, external_id=event.external_id)
+        if at < state.row.started_at:
+            batch.tx.do("openlineage.begin_earlier", run_id=run_id, at=at)
+            state.row = replace(state.row, started_at=at)
         state.is_new = False
         _claim(batch, state, event, job_id, at)
     batch.runs[run_id] = state

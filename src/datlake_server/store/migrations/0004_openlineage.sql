@@ -2,7 +2,7 @@
 
 -- Every event as it came; digest is the sha256 of its canonical JSON. The run, job or table that it is about.
 CREATE TABLE openlineage_events (
-    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq         INTEGER PRIMARY KEY,
     digest      TEXT NOT NULL UNIQUE,
     event_at    INTEGER NOT NULL,
     received_at INTEGER NOT NULL,
@@ -12,12 +12,13 @@ CREATE TABLE openlineage_events (
     table_id    INTEGER,
     body        TEXT NOT NULL
 ) STRICT;
-CREATE INDEX openlineage_events_of_run ON openlineage_events (run_id, event_at, digest) WHERE run_id IS NOT NULL;
-CREATE INDEX openlineage_events_by_time ON openlineage_events (event_at, digest);
+CREATE INDEX openlineage_events_of_run ON openlineage_events (run_id, event_at) WHERE run_id IS NOT NULL;
+CREATE INDEX openlineage_events_by_time ON openlineage_events (event_at);
 
 -- Facets: of two with one name the later (at, digest) stays; one that says `_deleted` stays too, and is not shown.
 -- kind: run (run_id), job (subject = job_id), dataset (subject = table_id), and what is known of a dataset as the input
--- or output of one run (run_id and subject = table_id).
+-- or output of one run (run_id and subject = table_id). The key begins with the run, so that what one event tells lies close
+-- together; values are large, so the table is none without row ids, which would put most of them on pages of their own.
 CREATE TABLE openlineage_facets (
     kind    TEXT NOT NULL,
     run_id  TEXT NOT NULL,
@@ -26,8 +27,8 @@ CREATE TABLE openlineage_facets (
     value   TEXT NOT NULL,
     at      INTEGER NOT NULL,
     digest  TEXT NOT NULL,
-    PRIMARY KEY (kind, run_id, subject, name)
-) STRICT, WITHOUT ROWID;
+    PRIMARY KEY (run_id, subject, kind, name)
+) STRICT;
 
 -- What a run was told to read and write, with the store's own version or ''.
 CREATE TABLE openlineage_data (
