@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 LOCATION: Final = "LOCATION"  # the kind of a name that people gave as the storage of a table
 
-CAPABILITIES: Final = ("runs", "snapshots", "events", "objects", "lineage", "legacy_aliases")
+CAPABILITIES: Final = ("runs", "snapshots", "events", "objects", "lineage", "openlineage", "search", "legacy_aliases")
 LIMITS: Final = {
     "body_bytes": 1024 * 1024,
     "batch_bytes": 5 * 1024 * 1024,
