@@ -54,7 +54,7 @@ class Courier:
         while not self._bell.is_stopping:
             heard = self._bell.rung
             try:
-                found = self._round()
+                found = self.step()
             except DatlakeError as error:  # the lake's trouble, not the target's
                 found = Trouble(f"the lake does not let it: {error.message}")
             except Exception as error:  # noqa: BLE001 -- one target's thread must not end for what nobody foresaw
@@ -66,8 +66,8 @@ class Courier:
                 self._bell.await_news(heard, IDLE_S)
         self._sender.close()
 
-    def _round(self) -> Trouble | bool:
-        """True where something was sent, false where nothing is to be; else what is in the way."""
+    def step(self) -> Trouble | bool:
+        """True once something was sent, false where nothing is to be; else what is in the way."""
         place = next(one for one in self._store.read(forwarding.places) if one.target == self._target)
         if place.history is not None:
             return self._send_history(place)
