@@ -27,7 +27,7 @@ def clean_orders() -> None:
     from airflow.providers.openlineage.api.datasets import (  # type: ignore[import-not-found] # pyright: ignore[reportMissingImports]
         emit_dataset_lineage,
     )
-    from openlineage.client.event_v2 import (  # type: ignore[import-not-found] # pyright: ignore[reportMissingImports]
+    from openlineage.client.event_v2 import (  # type: ignore[import-not-found,unused-ignore] # pyright: ignore[reportMissingImports]
         InputDataset,
     )
 
