@@ -43,8 +43,7 @@ def ensured_run(tx: Tx, namespace: str, job_name: str, run_id: str, started: int
     run_id = run_id.lower()
     row = tx.one(RunRow, "runs.get", run_id=run_id)
     if row is not None and not row.origin & BY_SDK and row.namespace == namespace:
-        # Events alone told of it: an SDK knows better of which job it is.
-        row = claim(tx, row, ensured_job(tx, namespace, job_name), 0, mark=BY_SDK)
+        row = _claimed(tx, row, ensured_job(tx, namespace, job_name))
     if row is not None:
         owned(row, run_id, namespace, job_name)  # first: another namespace's run shows no sign of life by this
         tx.do("runs.seen", run_id=run_id, now=tx.now, started_at=started)
@@ -68,6 +67,18 @@ def ensured_run(tx: Tx, namespace: str, job_name: str, run_id: str, started: int
         last_seen_at=tx.now,
         **asdict(told),
     )
+
+
+def _claimed(tx: Tx, row: RunRow, job: JobRow) -> RunRow:
+    """The run that events alone told of, of that job: an SDK knows it better."""
+    claimed = claim(tx, row, job, 0, mark=BY_SDK)
+    if claimed.job_id != row.job_id:
+        # Here, because events make runs and jobs by what is told in this file.
+        from datlake_server.services.openlineage.batch import Batch
+        from datlake_server.services.openlineage.explicit import relink
+
+        relink(Batch(tx), claimed)
+    return claimed
 
 
 def ensured_job(tx: Tx, namespace: str, name: str) -> JobRow:

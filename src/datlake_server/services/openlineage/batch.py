@@ -53,6 +53,7 @@ class RunState:
         self.row = row
         self.told = told
         self.is_new = is_new
+        self.is_moved = False  # the event at hand showed that it is of another job
         self.states_lineage = bool(row.origin & 4)
 
     @property

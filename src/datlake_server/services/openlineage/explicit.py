@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from datlake_sdk.lineage.events import Facet
     from datlake_server.services.openlineage.batch import Batch, RunState
+    from datlake_server.services.records import RunRow
 
 LINEAGE: Final = "lineage"
 JOB_LINEAGE: Final = "job.lineage"  # a job's facet, as one run told it
@@ -93,24 +94,14 @@ def restate(batch: Batch, state: RunState) -> None:
     pair_anew(tx, run)
 
 
-def relink(batch: Batch, state: RunState) -> None:
-    """The jobs that the run's facets tie to its own, or to each other, are tied."""
-    run, tx = state.row, batch.tx
+def relink(batch: Batch, run: RunRow) -> None:
+    """The jobs that the run's facets tie to its own, or to each other, are tied, as of when that was told."""
     own = (run.namespace, run.job_name)
-    tx.do("openlineage.unlink_jobs", run_id=run.run_id)
+    batch.tx.do("openlineage.unlink_jobs", run_id=run.run_id)
     owner = Owner("run", run.run_id)
     batch.facets.watch(owner)
-    links = set(_links(entries_of_job(batch.facets.said(owner, JOB_LINEAGE), own), own))
-    links |= set(_dependencies(batch.facets.said(owner, DEPENDENCIES), own))
-    for source, target in sorted(links):
-        if source != target:
-            tx.do(
-                "openlineage.link_jobs",
-                run_id=run.run_id,
-                source=batch.job_id(*source),
-                target=batch.job_id(*target),
-                at=run.started_at,
-            )
+    _link(batch, run, JOB_LINEAGE, _links(entries_of_job(batch.facets.said(owner, JOB_LINEAGE), own)))
+    _link(batch, run, DEPENDENCIES, _dependencies(batch.facets.said(owner, DEPENDENCIES), own))
 
 
 def declare(batch: Batch, entries: Iterable[Entry], own: JobName, at: int) -> None:
@@ -209,7 +200,19 @@ def _all_sources(one: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
                 yield from _mappings(cast("dict[str, object]", entry).get("inputs"))
 
 
-def _links(entries: Iterable[Entry], own: JobName) -> Iterator[tuple[JobName, JobName]]:
+def _link(batch: Batch, run: RunRow, facet: str, links: Iterable[tuple[JobName, JobName]]) -> None:
+    for source, target in sorted(set(links)):
+        if source != target:
+            batch.tx.do(
+                "openlineage.link_jobs",
+                run_id=run.run_id,
+                source=batch.job_id(*source),
+                target=batch.job_id(*target),
+                at=batch.facets.told_at(Owner("run", run.run_id), facet),
+            )
+
+
+def _links(entries: Iterable[Entry]) -> Iterator[tuple[JobName, JobName]]:
     for entry in entries:
         for job in entry.source_jobs if entry.target is None else ():
             yield job, entry.job

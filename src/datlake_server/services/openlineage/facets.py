@@ -79,6 +79,10 @@ class Facets:
         facet = None if row is None else Facet(row.value, row.digest)
         return None if facet is None or facet.is_deleted else facet
 
+    def told_at(self, owner: Owner, name: str) -> int:
+        """When the facet that is there was told. The owner must be watched."""
+        return self._seen[owner][name].at
+
     def flush(self) -> None:
         """What was told is stored."""
         rows = [

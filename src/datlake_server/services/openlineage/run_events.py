@@ -54,8 +54,8 @@ class RunMerge:
             explicit.restate(batch, state)
             for table_id in {table_id for role, table_id, _ in state.told if role == "output"}:
                 self._record_columns(table_id)
-        if self._states_anew or explicit.DEPENDENCIES in event.run_facets:
-            explicit.relink(batch, state)
+        if self._states_anew or state.is_moved or explicit.DEPENDENCIES in event.run_facets:
+            explicit.relink(batch, state.row)
 
     def _tell_job(self, job_id: int) -> None:
         batch, facets = self._batch, self._event.job_facets

@@ -134,7 +134,9 @@ def _claim(batch: Batch, state: RunState, event: ParsedEvent, job_id: int, at: i
     """Of two jobs that claim one run it is of the one that was told first."""
     row = state.row
     namespace, name = cast("tuple[str, str]", event.job)
-    if (at, namespace, name) < (row.claimed_at, row.namespace, row.job_name):
+    is_first = (at, namespace, name) < (row.claimed_at, row.namespace, row.job_name)
+    state.is_moved = is_first and row.job_id != job_id
+    if is_first:
         job = job_row(batch.tx, namespace, name)
         state.row = replace(claim(batch.tx, row, job, at), claimed_at=at)
 
