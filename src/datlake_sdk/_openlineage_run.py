@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from datlake_sdk import _openlineage as openlineage
 from datlake_sdk._openlineage_client import INSTALL, Carrier
 from datlake_sdk._outbox.outbox import Outbox
-from datlake_sdk._recorder import EXIT_PATIENCE_S
+from datlake_sdk._recorder import EXIT_CHORES_S, EXIT_PATIENCE_S
 from datlake_sdk.errors import DatlakeError
 from datlake_sdk.lineage.emit import Ancestor, run_events
 from datlake_sdk.lineage.naming import dataset_name
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 # To load openlineage-python is progress, but not for ever: on a busy host it takes seconds.
 LOADING_S: Final = 5.0
-# What earlier processes left goes first, for so long.
-CHORES_S: Final = 1.0
 ASK_S: Final = 1.0
 # Where a lake has used up all patience, a consumer that is well still gets the end.
 LEAST_S: Final = 0.3
@@ -110,7 +108,7 @@ class Emission:
 
     def _wait(self) -> None:
         until = time.monotonic() + LOADING_S
-        while not self._outbox.flush(self._patience_s(), CHORES_S):
+        while not self._outbox.flush(self._patience_s(), EXIT_CHORES_S):
             if not _CARRIER.is_loading or time.monotonic() >= until:
                 error = self._outbox.last_error
                 why = "the consumer did not answer in time" if error is None else error.message
