@@ -40,7 +40,7 @@ A = TypeVar("A")
 
 INSTALL: Final = 'pip install "datlake-sdk[openlineage]"'
 # A fork waits so long for what is being loaded; without that, a child would find modules locked for ever.
-_FORK_WAIT_S: Final = 5.0
+_FORK_WAIT_S: Final = 20.0
 _SHOWN: Final = 300
 _AT_FAULT: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _NOT_OF_THE_EVENT: Final = frozenset({402, 404, 405, 407, 410, 415, 421, 423, 425})
@@ -114,7 +114,10 @@ class Carrier:
 
 
 def _made() -> OpenLineageClient:
+    from importlib import import_module
+
     try:
+        import_module("netrc")  # else requests loads it with the first request, which no fork waits for
         from openlineage.client import OpenLineageClient
         from openlineage.client.transport.noop import NoopConfig, NoopTransport
     except ImportError as error:
@@ -254,6 +257,17 @@ _load_lock = threading.RLock()
 _waited: list[bool] = []
 
 
+def is_installed() -> bool:
+    """True where openlineage-python is there; loads nothing of it."""
+    from importlib.util import find_spec
+
+    try:
+        with _load_lock:
+            return find_spec("openlineage.client") is not None
+    except ImportError:
+        return False
+
+
 def _before_fork() -> None:
     _waited.append(_load_lock.acquire(timeout=_FORK_WAIT_S))
 
@@ -269,5 +283,20 @@ def _after_fork_in_child() -> None:
     _load_lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+def _guard_forks() -> None:
+    """A fork waits until nothing is being loaded, and before it takes any lock that loading needs.
+
+    Hooks run in the reverse of their order. Those of these modules take their locks, and whatever is loaded asks for a
+    logger: were they loaded after this, each would wait for the other.
+    """
+    from importlib import import_module
+
+    for name in ("logging", "concurrent.futures.thread", "importlib.util"):
+        import_module(name)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+        )
+
+
+_guard_forks()

@@ -12,12 +12,13 @@ import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 import msgspec
 from msgspec.structs import replace
 
 from datlake_sdk import _openlineage as openlineage
-from datlake_sdk._openlineage_client import INSTALL, Carrier
+from datlake_sdk._openlineage_client import INSTALL, Carrier, is_installed
 from datlake_sdk._outbox.outbox import Outbox
 from datlake_sdk._recorder import EXIT_CHORES_S, EXIT_PATIENCE_S
 from datlake_sdk.errors import DatlakeError
@@ -45,6 +46,7 @@ LOOKED_UP: Final = 100
 _CARRIER: Final = Carrier()
 _OUTBOXES: Final[dict[tuple[str, str], Outbox]] = {}
 _told: Final[set[str]] = set()
+_TELLING: Final[WeakSet[Emission]] = WeakSet()
 
 
 def outbox_for(settings: Settings) -> Outbox:
@@ -56,16 +58,6 @@ def outbox_for(settings: Settings) -> Outbox:
     return _OUTBOXES[key]
 
 
-def is_installed() -> bool:
-    """True where openlineage-python is there; loads nothing of it."""
-    from importlib.util import find_spec
-
-    try:
-        return find_spec("openlineage.client") is not None
-    except ImportError:
-        return False
-
-
 class Emission:
     """The events of one run. Owned by its `RunState`, in the process that started it."""
 
@@ -74,7 +66,8 @@ class Emission:
     def __init__(self, run: RunState) -> None:
         """Nothing is told yet."""
         self._run = run
-        self._outbox = outbox_for(run.client.settings)
+        self.pid = os.getpid()
+        self.outbox = outbox_for(run.client.settings)
         self._ancestors: list[Ancestor] = []
         self._started: StartRun | None = None
         self._threads: list[threading.Thread] = []
@@ -85,6 +78,7 @@ class Emission:
     def start(self, op: StartRun) -> None:
         """The start is told in the background."""
         self._started = op
+        _TELLING.add(self)
         self._begin(partial(self._tell_start, op))
 
     def end(self, op: CompleteRun, answer: Run | None, *, waits: bool = True) -> None:
@@ -108,12 +102,29 @@ class Emission:
 
     def _wait(self) -> None:
         until = time.monotonic() + LOADING_S
-        while not self._outbox.flush(self._patience_s(), EXIT_CHORES_S):
+        while not self.outbox.flush(self._patience_s(), EXIT_CHORES_S):
             if not _CARRIER.is_loading or time.monotonic() >= until:
-                error = self._outbox.last_error
-                why = "the consumer did not answer in time" if error is None else error.message
-                self._run.recorder.warn(f"OpenLineage events of this run wait on this host: {why}")
+                self._run.recorder.warn(f"OpenLineage events of this run wait on this host: {self._why()}")
                 return
+        if not self._others_tell() and self.outbox.is_empty:
+            # Children of a fork often end by `os._exit`: the next process would find their files and send all again.
+            self.outbox.close()
+
+    def _others_tell(self) -> bool:
+        """True where another run of this process is open, and tells the same consumer."""
+        _TELLING.discard(self)
+        return any(each.pid == self.pid and each.outbox is self.outbox for each in list(_TELLING))
+
+    def _why(self) -> str:
+        """What is in the way. Jobs that end before a call to a consumer that hangs does still make it known as away."""
+        breaker, error = self.outbox.breaker, self.outbox.last_error
+        if breaker.is_open:
+            return "the consumer has not answered this host for a while"
+        if error is not None:
+            return error.message
+        if not _CARRIER.is_loading:
+            breaker.failed()
+        return "the consumer did not answer in time"
 
     # --- on threads of their own --------------------------------------------------------------------------------------
 
@@ -139,7 +150,7 @@ class Emission:
             return
         self._ancestors = list(_ancestors(self._run))
         self._post(self._events(_started(op), [])[:1])
-        self._outbox.adopt_soon()
+        self.outbox.adopt_soon()
 
     def _tell_end(self, op: CompleteRun, answer: Run | None, before: Sequence[threading.Thread]) -> None:
         for thread in before:
@@ -155,7 +166,7 @@ class Emission:
 
     def _post(self, events: Sequence[dict[str, object]]) -> None:
         for event in events:
-            self._outbox.post(RecordLineage(event=msgspec.Raw(msgspec.json.encode(event))))
+            self.outbox.post(RecordLineage(event=msgspec.Raw(msgspec.json.encode(event))))
 
     def _snapshots(self, run: Run) -> list[Snapshot]:
         """What is known of the run's data; what others added to its outputs is looked up in the lake."""

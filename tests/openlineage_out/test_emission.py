@@ -185,6 +185,9 @@ def test_a_consumer_that_hangs_is_waited_for_in_vain_no_longer_than_a_lake(tmp_p
         assert done.returncode == 7
         assert time.monotonic() - began < 15
         assert machine.waiting() == 2
+        assert any(path.stat().st_size for path in tmp_path.rglob("breaker")), (
+            "the next jobs of this host would wait, too"
+        )
         port = black_hole.getsockname()[1]
     with Consumer(port=port) as consumer:
         for _ in range(5):  # a busy machine takes its time to load the library: then the job after the next does it
@@ -257,3 +260,31 @@ def test_without_the_library_the_job_is_told_once_what_to_install(tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("datlake-sdk[openlineage]") == 1
     assert "datlake-sdk[openlineage]" in done.stdout
+
+
+FORKING = """
+import os, signal, time
+from datlake_sdk import JobContext
+with JobContext("parent"):
+    children = []
+    for delay in (0, 0.1, 0.3):
+        time.sleep(delay)
+        child = os.fork()
+        if not child:
+            signal.alarm(30)
+            import requests, yaml
+            with JobContext(f"child-{delay}"):
+                pass
+            os._exit(0)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+"""
+
+
+def test_a_process_that_forks_while_the_library_is_loaded_goes_on_and_each_child_tells_once(tmp_path: Path) -> None:
+    """A module that is half loaded at a fork stays so in the child for ever, and pools fork as soon as a job begins."""
+    with Consumer() as consumer:
+        done = host(tmp_path, OPENLINEAGE_URL=consumer.url).run(FORKING)
+        assert (done.returncode, done.stderr) == (0, "")
+        jobs = ("parent", "child-0", "child-0.1", "child-0.3")
+        assert {job: consumer.kinds(job) for job in jobs} == {job: ["START", "COMPLETE"] for job in jobs}
