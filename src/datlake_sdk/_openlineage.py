@@ -64,14 +64,18 @@ def files(environ: Mapping[str, str]) -> list[str]:
     return [named, *usual] if named else usual
 
 
+def file_in_use(environ: Mapping[str, str]) -> str | None:
+    """The absolute path of the file that openlineage-python reads; null where there is none."""
+    return next((os.path.abspath(path) for path in files(environ) if os.path.isfile(path)), None)
+
+
 def destination(environ: Mapping[str, str]) -> str:
     """Where the events go, as people are shown it and what waits is kept under; nothing secret is in it.
 
     A file wins over the environment, as it does in openlineage-python.
     """
-    for path in files(environ):
-        if os.path.isfile(path):
-            return f"openlineage {os.path.abspath(path)}"
+    if (file := file_in_use(environ)) is not None:
+        return f"openlineage {file}"
     url = environ.get("OPENLINEAGE_URL") or environ.get("OPENLINEAGE__TRANSPORT__URL")
     if url:
         from datlake_sdk.redaction import redact_uri

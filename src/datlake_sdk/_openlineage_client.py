@@ -45,6 +45,7 @@ _SHOWN: Final = 300
 _AT_FAULT: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _NOT_OF_THE_EVENT: Final = frozenset({402, 404, 405, 407, 410, 415, 421, 423, 425})
 _ADDRESS: Final = "OPENLINEAGE_URL"
+_CONFIG: Final = "OPENLINEAGE_CONFIG"
 _SETTINGS: Final = "OPENLINEAGE__"
 
 
@@ -72,10 +73,11 @@ class _Event(Struct, frozen=True, rename="camel"):
 
 
 class Carrier:
-    """Takes `RecordLineage` as a transport to a lake would; one per process. Used by one thread at a time."""
+    """Takes `RecordLineage` as a transport to a lake would; one per consumer. Used by one thread at a time."""
 
-    def __init__(self) -> None:
-        """Loads nothing."""
+    def __init__(self, file: str | None) -> None:
+        """Loads nothing. `file` is openlineage-python's, as it was found before the job may have gone elsewhere."""
+        self._file = file
         self._clients: dict[int, OpenLineageClient] = {}
         self.is_loading = False
 
@@ -104,7 +106,7 @@ class Carrier:
             self.is_loading = True
             try:
                 with _load_lock:
-                    self._clients[pid] = _made()
+                    self._clients[pid] = _made(self._file)
             finally:
                 self.is_loading = False
         return self._clients[pid]
@@ -113,7 +115,7 @@ class Carrier:
 # --- the client -------------------------------------------------------------------------------------------------------
 
 
-def _made() -> OpenLineageClient:
+def _made(file: str | None) -> OpenLineageClient:
     from importlib import import_module
 
     try:
@@ -123,7 +125,7 @@ def _made() -> OpenLineageClient:
     except ImportError as error:
         raise ConfigError(f"openlineage-python cannot be loaded ({error}); {INSTALL}", code="extra_missing") from error
     try:
-        with _same_environment():
+        with _same_environment(file):
             client = OpenLineageClient(transport=NoopTransport(NoopConfig()))
             client.transport = _transport(client.config.transport)
     except DatlakeError:
@@ -174,14 +176,22 @@ def _direct(told: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _same_environment() -> Generator[None]:
-    """The job's environment is as it was: openlineage-python writes its address and its key there once more."""
+def _same_environment(file: str | None) -> Generator[None]:
+    """The library finds its file here, and the job's environment is as it was in the end.
+
+    It writes its address and its key there once more, under other names.
+    """
     before = {name for name in os.environ if name.startswith(_SETTINGS)}
+    named = os.environ.get(_CONFIG)
+    if file is not None:
+        os.environ[_CONFIG] = file
     try:
         yield
     finally:
         for name in [name for name in os.environ if name.startswith(_SETTINGS) and name not in before]:
             del os.environ[name]
+        if file is not None:
+            os.environ.pop(_CONFIG) if named is None else os.environ.update({_CONFIG: named})
 
 
 # --- an event ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakSet
 
 import msgspec
@@ -43,19 +43,26 @@ LEAST_S: Final = 0.3
 # What other processes added to the run is looked up in the lake, so many at most.
 LOOKED_UP: Final = 100
 
-_CARRIER: Final = Carrier()
-_OUTBOXES: Final[dict[tuple[str, str], Outbox]] = {}
+_ROADS: Final[dict[tuple[str, str], Road]] = {}
 _told: Final[set[str]] = set()
 _TELLING: Final[WeakSet[Emission]] = WeakSet()
 
 
-def outbox_for(settings: Settings) -> Outbox:
-    """What waits on this host for the consumer that the environment names now. One per process and consumer."""
+class Road(NamedTuple):
+    """What waits for one consumer on this host, and what sends it."""
+
+    outbox: Outbox
+    carrier: Carrier
+
+
+def road_for(settings: Settings) -> Road:
+    """The road to the consumer that the environment names now. One per process and consumer."""
     destination = openlineage.destination(os.environ)
     key = (settings.outbox_dir, destination)
-    if key not in _OUTBOXES:
-        _OUTBOXES.setdefault(key, Outbox(settings, lambda: _CARRIER, destination))
-    return _OUTBOXES[key]
+    if key not in _ROADS:
+        carrier = Carrier(openlineage.file_in_use(os.environ))
+        _ROADS.setdefault(key, Road(Outbox(settings, lambda: carrier, destination), carrier))
+    return _ROADS[key]
 
 
 class Emission:
@@ -67,7 +74,7 @@ class Emission:
         """Nothing is told yet."""
         self._run = run
         self.pid = os.getpid()
-        self.outbox = outbox_for(run.client.settings)
+        self.outbox, self._carrier = road_for(run.client.settings)
         self._ancestors: list[Ancestor] = []
         self._started: StartRun | None = None
         self._threads: list[threading.Thread] = []
@@ -103,7 +110,7 @@ class Emission:
     def _wait(self) -> None:
         until = time.monotonic() + LOADING_S
         while not self.outbox.flush(self._patience_s(), EXIT_CHORES_S):
-            if not _CARRIER.is_loading or time.monotonic() >= until:
+            if not self._carrier.is_loading or time.monotonic() >= until:
                 self._run.recorder.warn(f"OpenLineage events of this run wait on this host: {self._why()}")
                 return
         if not self._others_tell() and self.outbox.is_empty:
@@ -122,7 +129,7 @@ class Emission:
             return "the consumer has not answered this host for a while"
         if error is not None:
             return error.message
-        if not _CARRIER.is_loading:
+        if not self._carrier.is_loading:
             breaker.failed()
         return "the consumer did not answer in time"
 

@@ -24,6 +24,7 @@ import os, sys, time
 from datlake_sdk import JobContext
 before = dict(os.environ)
 with JobContext("weather", {"city": "NYC"}) as job:
+    os.chdir("/")
     job.add_input("stations", "s3://raw/2026.csv")
     job.register_snapshot("daily", "s3://lake/daily/1", "parquet", {"city": "text"}, row_count=3)
     with JobContext("report") as report:

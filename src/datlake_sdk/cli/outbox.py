@@ -152,9 +152,10 @@ def _consumers(settings: Settings) -> list[str]:
 
 
 def _carrier_of_events() -> Callable[[], Carrier]:
+    from datlake_sdk import _openlineage as openlineage
     from datlake_sdk._openlineage_client import Carrier as EventCarrier
 
-    carrier = EventCarrier()
+    carrier = EventCarrier(openlineage.file_in_use(os.environ))
     return lambda: carrier
 
 

@@ -37,6 +37,7 @@ class Feeder:
         self._targets = targets
         self._newest = 0
         self._purge_at = 0.0
+        self._trouble = ""
         self._want_at = time.monotonic() + WANT_EVERY_S
         self.thread = threading.Thread(target=self._run, name="datlake-feed", daemon=True)
 
@@ -45,8 +46,11 @@ class Feeder:
             try:
                 moved = self._round()
                 self._chores()
+                self._trouble = ""
             except DatlakeError as error:  # busy, full or damaged: the lake says so to everybody
-                _log.warning("what changes cannot be forwarded for now: %s", error)
+                if str(error) != self._trouble:
+                    _log.warning("what changes cannot be forwarded for now: %s", error)
+                self._trouble = str(error)
                 moved = False
                 self._bell.rest(PATIENCE_S)
             if not moved:

@@ -15,6 +15,7 @@ import msgspec
 import urllib3
 from msgspec import Meta, Struct
 from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
 
 from datlake_sdk import __version__
 from datlake_sdk.redaction import redact_text
@@ -81,7 +82,7 @@ class HttpSender:
         parts = urlsplit(endpoint)
         address = ServerAddress(parts.scheme, parts.hostname or "", f"{parts.scheme}://{parts.netloc}", parts.path)
         proxy = proxy_for(address)
-        self._http = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
+        self._http = urllib3.PoolManager() if proxy is None else _through(proxy)
         self._headers = {"Content-Type": "application/json", "User-Agent": f"datlake/{__version__}"}
         if key is not None:
             self._headers["Authorization"] = f"Bearer {key}"
@@ -180,6 +181,11 @@ class HttpSender:
             return f"{told}, a redirect to {_shown(response.headers.get('location', ''))}; give that address"
         text = _shown(answer.decode("utf-8", "replace"))
         return f"{told}: {text}" if text else told
+
+
+def _through(proxy: str) -> urllib3.ProxyManager:
+    auth = parse_url(proxy).auth
+    return urllib3.ProxyManager(proxy, proxy_headers=urllib3.make_headers(proxy_basic_auth=auth) if auth else None)
 
 
 def _read(response: urllib3.BaseHTTPResponse, until: float) -> bytes:
