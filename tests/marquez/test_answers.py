@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from msgspec import UNSET
 
 from datlake_sdk.client import DatlakeClient
 from datlake_sdk.job import JobContext
 from datlake_sdk.lineage.ids import run_id_of
+from datlake_server.http.marquez.shapes import Id
+from datlake_server.http.marquez.versions import content
 from tests.marquez import story
 from tests.marquez.asking import EARLY, LATE, Answer, Marquez, at, data, edges, facet, fresh, graph, run_event, run_id
 
@@ -394,3 +397,17 @@ def test_facets_that_make_no_sense_say_nothing(marquez: Marquez, odd: object) ->
         "/tags?limit=1000",
     ):
         assert marquez.ask("GET", path).status == 200, path
+
+
+def test_the_id_of_a_jobs_version_is_that_of_its_data_in_whatever_order() -> None:
+    """It has to be the same tomorrow; and names that only look alike when they are joined are not."""
+    job, one, two = (Id(namespace="n", name=name) for name in ("job", "a", "b"))
+    told = content([two, one, two], [one])
+    assert told == content([one, two], [one])
+    ids = {told.id_for(job, UNSET), told.id_for(job, "https://example.org"), told.id_for(one, UNSET)}
+    ids |= {
+        content([one], [two, one]).id_for(job, UNSET),
+        content([Id(namespace="n", name="a,b")], []).id_for(job, UNSET),
+    }
+    assert len(ids) == 5
+    assert told.id_for(job, UNSET) == "5f0d75d0-54f6-58ac-b954-067e00a108e9"
