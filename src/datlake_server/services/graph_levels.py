@@ -1,316 +1,198 @@
-"""The two levels that lineage is walked on: tables via jobs, and snapshots via runs.
+"""What the levels of lineage share: how much they read, which tables are one, and how nodes and edges are told.
 
-A place is a key of text: `TABLE` or `TABLE/SNAPSHOT` (numbers and ids as stored); a via is a job's number or a run's
-id.
+A level answers a walk's questions from its tables, and draws what the walk has seen. Used by `graph` and `roads`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from msgspec import Struct
 
-from datlake_sdk.wire.ids import quoted
-from datlake_sdk.wire.models import GraphNode
-from datlake_sdk.wire.times import micros
-from datlake_server.services.pages import END_OF_TIME
-from datlake_server.services.pairs import NOTHING, RUN_HUB
-from datlake_server.services.presence import state_of
-from datlake_server.services.records import RunRow, SnapshotRow, json_text
+from datlake_sdk.wire.models import GraphEdge, GraphNode
+from datlake_sdk.wire.times import micros, moment
+from datlake_server.services.graph_walk import Edge, Node, Steps
+from datlake_server.services.records import json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from datlake_sdk.wire.models import Direction
-    from datlake_server.caller import Caller
-    from datlake_server.store.base import Tx
+    from datlake_server.store.base import Tx, Value
 
-# One answer of the database holds no more than this; a graph that needed more says that it is truncated.
-STEPS_AT_ONCE: Final = 50_000
+R = TypeVar("R")
 
-
-class Step(Struct, frozen=True):
-    """`source` fed `target` via a job or run; a place of nothing where there is none."""
-
-    source: str
-    via: str
-    target: str
+# One answer is made from no more rows than this, about half a second. A graph that needed more says it is truncated.
+ROWS_READ: Final = 500_000
+# A walk that has no more room stops reading, so it begins with little.
+FIRST_ROWS: Final = 2_000
+# So many runs are looked through, in one answer, to count how many took an edge that is told in several rows.
+RUNS_COUNTED: Final = 50_000
 
 
-class Half(Struct, frozen=True):
-    """One edge as it is drawn: `place` → `via` (role `in`) or `via` → `place` (role `out`)."""
+class Drawing(Struct, frozen=True):
+    """Nodes and edges as they are answered."""
 
-    place: str
-    via: str
-    role: Literal["in", "out"]
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+
+
+class Level(Steps, Protocol):
+    """What a graph asks of a level. `is_cut` says that there was more to read than it may."""
+
+    @property
+    def is_cut(self) -> bool:
+        """True where rows were left unread."""
+        ...
+
+    def among(self, nodes: Sequence[Node]) -> Steps:
+        """All steps between these nodes."""
+        ...
+
+    def draw(self, nodes: Sequence[Node], edges: Sequence[Edge], drawn: Collection[Edge]) -> Drawing:
+        """These nodes and edges; a node's neighbours are hidden unless it is `drawn` with them."""
+        ...
+
+
+class Taken(Struct, frozen=True):
+    """When, how often and by which run an edge was taken, as one row tells it; 0 runs: it was declared, and no more."""
+
     first_seen: int
     last_seen: int
     run_count: int
     last_run_id: str
 
 
-class Level(Protocol):
-    """What a walk asks of a level. `is_cut` says that it held back more than it answered."""
+class Degree(Struct, frozen=True):
+    """How many neighbours the node at that place of a list has, upstream (1) or downstream (0)."""
 
-    is_cut: bool
-
-    def steps(self, direction: Direction, ends: Iterable[str]) -> list[Step]:
-        """The steps that lead to `ends` (upstream) or from them (downstream)."""
-        ...
-
-    def steps_of_via(self, via: str) -> list[Step]:
-        """What the job or run reads and writes."""
-        ...
-
-    def halves(self, places: Iterable[str], vias: Iterable[str]) -> list[Half]:
-        """Every drawn edge that touches these."""
-        ...
-
-    def places(self, keys: Iterable[str], hidden: Mapping[tuple[str, str], int]) -> list[GraphNode]:
-        """The nodes of these places."""
-        ...
-
-    def vias(self, keys: Iterable[str], hidden: Mapping[tuple[str, str], int]) -> list[GraphNode]:
-        """The nodes of these jobs or runs."""
-        ...
-
-    def place_id(self, place: str) -> str:
-        """The node id of a place."""
-        ...
-
-    def via_id(self, via: str) -> str:
-        """The node id of a job or run."""
-        ...
+    at: int
+    side: int
+    count: int
 
 
-def no_place(place: str) -> bool:
-    """True for the place that stands for nothing."""
-    return place.partition("/")[0] == str(NOTHING)
+class Name(Struct, frozen=True):
+    """What a table or job is called."""
 
-
-class _TableStep(Struct, frozen=True):
-    source: int
-    via: int
-    target: int
-
-
-class _TableHalf(Struct, frozen=True):
-    source: int
-    via: int
-    target: int
-    first_seen: int
-    last_seen: int
-    run_count: int
-    last_run_id: str
-
-
-class _RunStep(Struct, frozen=True):
-    source: int
-    source_snapshot: str
-    via: str
-    target: int
-    target_snapshot: str
-    at: int = 0
-
-
-class _Named(Struct, frozen=True):
+    number: int
     namespace: str
     name: str
-    table_id: int = 0
-    job_id: int = 0
 
 
-class TableLevel:
-    """Tables via jobs, over all their runs."""
+class _Counted(Struct, frozen=True):
+    looked_at: int
+    taken: int
+
+
+class Reading:
+    """Rows of named statements, read as they are needed and no more than a bound in all."""
 
     def __init__(self, tx: Tx, as_of: datetime | None) -> None:
-        """Walks what was known at `as_of`, or now."""
-        self._tx = tx
+        """Reads what was known at `as_of`, or all."""
+        self.tx = tx
         self.is_cut = False
-        self._as_of = END_OF_TIME if as_of is None else micros(as_of)
+        self._left = ROWS_READ
+        self._counted = RUNS_COUNTED
+        self._as_of = None if as_of is None else micros(as_of)
 
-    def steps(self, direction: Direction, ends: Iterable[str]) -> list[Step]:
-        """The steps that lead to `ends` (upstream) or from them (downstream)."""
-        name = "graph.table_steps_up" if direction == "upstream" else "graph.table_steps_down"
-        numbers = json_text(sorted(int(end) for end in ends))
-        rows = self._tx.all(_TableStep, name, ends=numbers, as_of=self._as_of, limit=STEPS_AT_ONCE)
-        self.is_cut |= len(rows) == STEPS_AT_ONCE
-        return [Step(str(row.source), str(row.via), str(row.target)) for row in rows]
+    def rows(self, kind: type[R], name: str, **values: Value) -> Iterator[R]:
+        """The rows of the statement, in its order, as far as they are taken."""
+        done, most = 0, FIRST_ROWS
+        while True:
+            most = min(most, done + self._left)
+            found = self.tx.rows(kind, name, as_of=self._as_of, limit=most, **values)
+            self._left -= len(found) - done
+            yield from found[done:] if done else found
+            if len(found) < most:
+                return
+            if not self._left:
+                self.is_cut = True
+                return
+            done, most = most, most * 8
 
-    def steps_of_via(self, via: str) -> list[Step]:
-        """What the job reads and writes."""
-        rows = self._tx.all(_TableStep, "graph.job_steps", via=int(via), as_of=self._as_of, limit=STEPS_AT_ONCE)
-        self.is_cut |= len(rows) == STEPS_AT_ONCE
-        return [Step(str(row.source), str(row.via), str(row.target)) for row in rows]
+    def all(self, kind: type[R], name: str, **values: Value) -> list[R]:
+        """All rows of a statement that answers about as many as it is asked for."""
+        return self.tx.rows(kind, name, as_of=self._as_of, **values)
 
-    def halves(self, places: Iterable[str], vias: Iterable[str]) -> list[Half]:
-        """Every edge that touches these tables and jobs."""
-        ends = json_text([int(place) for place in places])
-        jobs = json_text([int(via) for via in vias])
-        rows = self._tx.all(
-            _TableHalf, "graph.table_halves", ends=ends, vias=jobs, as_of=self._as_of, limit=STEPS_AT_ONCE
-        )
-        self.is_cut |= len(rows) == STEPS_AT_ONCE
-        return [self._half(row) for row in rows]
+    def runs(self, name: str, job_id: int, ends: object, rows: Collection[Taken]) -> int:
+        """How many runs of the job took an edge that these rows tell of; at least so many where they are too many.
 
-    def places(self, keys: Iterable[str], hidden: Mapping[tuple[str, str], int]) -> list[GraphNode]:
-        """The nodes of these tables."""
-        rows = self._tx.all(_Named, "graph.tables", ids=json_text([int(key) for key in keys]))
-        return [_table_node(row, self.place_id(str(row.table_id)), hidden) for row in rows]
-
-    def vias(self, keys: Iterable[str], hidden: Mapping[tuple[str, str], int]) -> list[GraphNode]:
-        """The nodes of these jobs."""
-        rows = self._tx.all(_Named, "graph.jobs", ids=json_text([int(key) for key in keys]))
-        return [
-            GraphNode(
-                id=(key := self.via_id(str(row.job_id))),
-                kind="job",
-                namespace=row.namespace,
-                name=row.name,
-                hidden_upstream=hidden.get((key, "up"), 0),
-                hidden_downstream=hidden.get((key, "down"), 0),
-            )
-            for row in rows
-        ]
-
-    def place_id(self, place: str) -> str:
-        """The node id of a table."""
-        return f"table:{place}"
-
-    def via_id(self, via: str) -> str:
-        """The node id of a job."""
-        return f"job:{via}"
-
-    def _half(self, row: _TableHalf) -> Half:
-        into = row.target == NOTHING
-        return Half(
-            place=str(row.source if into else row.target),
-            via=str(row.via),
-            role="in" if into else "out",
-            first_seen=row.first_seen,
-            last_seen=row.last_seen,
-            run_count=row.run_count,
-            last_run_id=row.last_run_id,
-        )
+        `name` counts those that have one of `ends`. Rows that say the same are of the same runs.
+        """
+        most = max(row.run_count for row in rows)
+        if most == 0 or len(set(rows)) == 1:
+            return most
+        [found] = self.tx.rows(_Counted, name, job_id=job_id, ends=json_text(ends), limit=self._counted + 1)
+        if found.looked_at > self._counted:
+            return most
+        self._counted -= found.looked_at
+        return max(found.taken, most)
 
 
-class RunLevel:
-    """Snapshots via runs; data without a snapshot is its table."""
+class Ids(dict[Node, str]):
+    """The ids of nodes: the same in every answer as long as the tables of a group stay the same."""
 
-    def __init__(self, tx: Tx, as_of: datetime | None, caller: Caller) -> None:
-        """Walks what was known at `as_of`, or now."""
-        self._tx = tx
-        self._caller = caller
-        self.is_cut = False
-        self._as_of = END_OF_TIME if as_of is None else micros(as_of)
-
-    def steps(self, direction: Direction, ends: Iterable[str]) -> list[Step]:
-        """The steps that lead to `ends` (upstream) or from them (downstream)."""
-        name = "graph.run_steps_up" if direction == "upstream" else "graph.run_steps_down"
-        rows = self._tx.all(_RunStep, name, ends=_pairs(ends), as_of=self._as_of, limit=STEPS_AT_ONCE)
-        self.is_cut |= len(rows) == STEPS_AT_ONCE
-        return [_run_step(row) for row in rows]
-
-    def steps_of_via(self, via: str) -> list[Step]:
-        """What the run read and wrote."""
-        rows = self._tx.all(_RunStep, "graph.steps_of_run", via=via, as_of=self._as_of, limit=STEPS_AT_ONCE)
-        self.is_cut |= len(rows) == STEPS_AT_ONCE
-        return [_run_step(row) for row in rows]
-
-    def halves(self, places: Iterable[str], vias: Iterable[str]) -> list[Half]:
-        """Every edge that touches these snapshots and runs."""
-        rows = self._tx.all(
-            _RunStep,
-            "graph.run_halves",
-            ends=_pairs(places),
-            vias=json_text(list(vias)),
-            as_of=self._as_of,
-            limit=STEPS_AT_ONCE,
-        )
-        self.is_cut |= len(rows) == STEPS_AT_ONCE
-        return [_run_half(row) for row in rows]
-
-    def places(self, keys: Iterable[str], hidden: Mapping[tuple[str, str], int]) -> list[GraphNode]:
-        """The nodes of these snapshots, and of tables where no snapshot is known."""
-        parts = {key: key.partition("/") for key in keys}
-        ids = json_text([snapshot for _, _, snapshot in parts.values() if snapshot])
-        rows = self._tx.all(SnapshotRow, "snapshots.many", snapshot_ids=ids)
-        known = {f"{row.table_id}/{row.snapshot_id}": row for row in rows}
-        tables = json_text([int(table) for table, _, _ in parts.values()])
-        named = {row.table_id: row for row in self._tx.all(_Named, "graph.tables", ids=tables)}
-        return [
-            _snapshot_node(known.get(key), named[int(table)], self.place_id(key), snapshot, hidden)
-            for key, (table, _, snapshot) in parts.items()
-        ]
-
-    def vias(self, keys: Iterable[str], hidden: Mapping[tuple[str, str], int]) -> list[GraphNode]:
-        """The nodes of these runs."""
-        rows = self._tx.all(RunRow, "runs.many", run_ids=json_text(list(keys)))
-        return [
-            GraphNode(
-                id=(key := self.via_id(row.run_id)),
-                kind="run",
-                namespace=row.namespace,
-                name=row.job_name,
-                run_id=row.run_id,
-                state=state_of(self._tx, row, self._caller),
-                hidden_upstream=hidden.get((key, "up"), 0),
-                hidden_downstream=hidden.get((key, "down"), 0),
-            )
-            for row in rows
-        ]
-
-    def place_id(self, place: str) -> str:
-        """The node id of a snapshot, or of a table without one."""
-        table, _, snapshot = place.partition("/")
-        # A run may name a snapshot as one of a table that it is not: that is another place.
-        return f"snapshot:{place}" if snapshot else f"table:{table}"
-
-    def via_id(self, via: str) -> str:
-        """The node id of a run."""
-        return f"run:{quoted(via)}"
+    def __missing__(self, node: Node) -> str:
+        """Makes the id once, as an edge asks for it again."""
+        self[node] = text = id_of(node)
+        return text
 
 
-def _pairs(places: Iterable[str]) -> str:
-    split = [place.partition("/") for place in places]
-    return json_text([[int(table), snapshot] for table, _, snapshot in split])
+def id_of(node: Node) -> str:
+    """The node's id: opaque, and the same in every answer as long as the tables of its group stay the same."""
+    kind, number, name = node
+    if kind == "run":
+        return f"run:{name}"
+    return f"{kind}:{number}/{name}" if name else f"{kind}:{number}"
 
 
-def _run_step(row: _RunStep) -> Step:
-    return Step(f"{row.source}/{row.source_snapshot}", row.via, f"{row.target}/{row.target_snapshot}")
-
-
-def _run_half(row: _RunStep) -> Half:
-    into = row.target == NOTHING
-    place = f"{row.source}/{row.source_snapshot}" if into else f"{row.target}/{row.target_snapshot}"
-    return Half(place, row.via, "in" if into else "out", row.at, row.at, 1, row.via)
-
-
-def _table_node(row: _Named, key: str, hidden: Mapping[tuple[str, str], int]) -> GraphNode:
-    hub = row.namespace == RUN_HUB
-    return GraphNode(
-        id=key,
-        kind="run" if hub else "table",
-        namespace=row.namespace,
-        name=row.name,
-        run_id=row.name if hub else None,
-        hidden_upstream=hidden.get((key, "up"), 0),
-        hidden_downstream=hidden.get((key, "down"), 0),
+def edge_between(source: str, target: str, row: Taken) -> GraphEdge:
+    """The edge that one row tells of."""
+    first = moment(row.first_seen)
+    return GraphEdge(
+        source=source,
+        target=target,
+        first_seen=first,
+        last_seen=first if row.last_seen == row.first_seen else moment(row.last_seen),
+        count=row.run_count,
+        last_run_id=row.last_run_id or None,
     )
 
 
-def _snapshot_node(
-    row: SnapshotRow | None, table: _Named, key: str, snapshot_id: str, hidden: Mapping[tuple[str, str], int]
-) -> GraphNode:
-    return GraphNode(
-        id=key,
-        kind="snapshot" if snapshot_id else "table",
-        namespace=table.namespace,
-        name=table.name,
-        version=row.version if row else None,
-        run_id=row.run_id if row else None,
-        snapshot_id=snapshot_id or None,
-        hidden_upstream=hidden.get((key, "up"), 0),
-        hidden_downstream=hidden.get((key, "down"), 0),
-    )
+def joined(rows: Sequence[Taken], count: int) -> Taken:
+    """What several rows tell of one edge. Who took it last is told by those that were taken at all."""
+    if len(rows) == 1:
+        return rows[0]
+    last = max([row for row in rows if row.run_count] or rows, key=lambda row: (row.last_seen, row.last_run_id))
+    return Taken(min(row.first_seen for row in rows), last.last_seen, count, last.last_run_id)
+
+
+class Neighbours:
+    """How many neighbours of each node are hidden: those it has less those it is drawn with."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        """Knows of none."""
+        self._left: dict[Node, list[int]] = {node: [0, 0] for node in nodes}
+
+    def add(self, nodes: Sequence[Node], degrees: Iterable[Degree]) -> None:
+        """The nodes have so many more."""
+        for row in degrees:
+            self._left[nodes[row.at]][row.side] += row.count
+
+    def add_one(self, node: Node, side: int) -> None:
+        """The node has one more, upstream (1) or downstream (0)."""
+        self._left[node][side] += 1
+
+    def draw(self, edges: Iterable[Edge]) -> None:
+        """These are not hidden."""
+        left = self._left
+        for source, target in edges:
+            if source in left:
+                left[source][0] -= 1
+            if target in left:
+                left[target][1] -= 1
+
+    def hidden(self, node: Node) -> tuple[int, int]:
+        """How many are, upstream and downstream."""
+        down, up = self._left[node]
+        return max(up, 0), max(down, 0)
