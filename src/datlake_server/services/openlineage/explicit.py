@@ -104,6 +104,14 @@ def relink(batch: Batch, run: RunRow) -> None:
     _link(batch, run, DEPENDENCIES, _dependencies(batch.facets.said(owner, DEPENDENCIES), own))
 
 
+def name_jobs(batch: Batch, entries: Iterable[Entry], dependencies: Facet | None, own: JobName) -> None:
+    """The jobs that an event's facets name are there, also where a later facet says something else."""
+    named = {job for entry in entries for job in (entry.job, *entry.source_jobs)}
+    named |= {job for ends in _dependencies(_said(dependencies), own) for job in ends}
+    for job in sorted(named):
+        batch.job_id(*job)
+
+
 def declare(batch: Batch, entries: Iterable[Entry], own: JobName, at: int) -> None:
     """What entries say of other jobs than the run's own is declared of those."""
     for entry in entries:

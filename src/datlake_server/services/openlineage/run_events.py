@@ -59,6 +59,7 @@ class RunMerge:
 
     def _tell_job(self, job_id: int) -> None:
         batch, facets = self._batch, self._event.job_facets
+        entries: list[explicit.Entry] = []
         batch.facets.put(Owner("job", subject=job_id), facets, self._at)
         if facet := facets.get("tags"):
             effects.tag(batch, effects.Tagged("job", subject=job_id), facet, self._at)
@@ -69,6 +70,9 @@ class RunMerge:
             batch.facets.put(owner, {explicit.JOB_LINEAGE: facet}, self._at)
             entries = explicit.entries_of_job(None if facet.is_deleted else facet.read(), self._job)
             explicit.declare(batch, entries, self._job, self._at)
+        dependencies = self._event.run_facets.get(explicit.DEPENDENCIES)
+        if entries or dependencies:
+            explicit.name_jobs(batch, entries, dependencies, self._job)
 
     def _all_data(self) -> tuple[Sequence[Dataset], Sequence[Dataset]]:
         """The inputs and outputs of the event, with those that its facets name alone."""
@@ -98,6 +102,10 @@ class RunMerge:
         told = {name: facet for name, facet in dataset.facets.items() if name in _OF_OUTPUT} | dataset.own_facets
         known = batch.facets.watch(owner, is_new=state.is_new)
         batch.facets.put(owner, told, self._at)
+        if (fed := told.get("columnLineage")) and not fed.is_deleted:
+            batch.columns_in(
+                fed, owner.subject
+            )  # the datasets that it names are there, also where a later one does not
         now = batch.facets.watch(owner)
         return {name for name in told if known.get(name) != now.get(name)}
 
