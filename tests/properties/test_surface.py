@@ -13,7 +13,7 @@ from datlake_sdk.aio import AsyncJob
 from datlake_sdk.aio_client import AsyncDatlakeClient
 from datlake_sdk.client import DatlakeClient
 from datlake_sdk.job import JobContext
-from datlake_sdk.wire.models import Page
+from datlake_sdk.wire import models
 from datlake_sdk.wire.operations import OPERATIONS, Op, answer_type
 from datlake_server.caller import Caller
 from datlake_server.lake import SERVICES
@@ -86,7 +86,7 @@ def test_a_service_is_called_as_its_operation_and_answers_its_type(op_type: type
     service = HANDLERS[op_type]
     assert service.__name__ == snake(op_type.__name__)
     assert service in [getattr(module, service.__name__, None) for module in SERVICES]
-    known = {"Tx": Tx, "Caller": Caller, "Page": Page}
+    known = {**vars(models), **service.__globals__, "Tx": Tx, "Caller": Caller}
     hints = get_type_hints(service, localns=known)
     assert list(hints) == ["tx", "op", "caller", "return"]
     assert hints == {"tx": Tx, "op": op_type, "caller": Caller, "return": answer_type(op_type)}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from datlake_sdk.errors import NotFound
+from datlake_sdk.wire import codec
 from datlake_sdk.wire.models import GraphNode, Transformation
 from datlake_server.services.graph_levels import Drawing, Name, Neighbours, Reading, Taken, edge_between, id_of, joined
 from datlake_server.services.graph_walk import Edge, Known, Node, Start, Step, Way
@@ -30,8 +30,6 @@ COLUMNS_MOST: Final = 10_000
 # Snapshots without a schema that are looked behind for one with.
 _SNAPSHOTS_BACK: Final = 100
 _WAYS: Final[tuple[Way, Way]] = ("upstream", "downstream")
-
-_STEPS: Final = msgspec.json.Decoder(list[Transformation])
 
 
 class Told(Struct, frozen=True):
@@ -68,9 +66,6 @@ class _Named(Struct, frozen=True):
 
 class _Text(Struct, frozen=True):
     text: str
-
-
-_FIELDS: Final = msgspec.json.Decoder(list[_Named])
 
 
 def column_node(table_id: int, field: str) -> Node:
@@ -188,7 +183,7 @@ class ColumnLevel:
         if table_id not in self._columns:
             fields = self._reading.all(_Text, "graph.fields_of", table_id=table_id, most=_SNAPSHOTS_BACK)
             told = self._reading.all(_Text, "graph.columns_told", table_id=table_id, limit=COLUMNS_MOST)
-            of_schema = [field.name for row in fields for field in _FIELDS.decode(row.text)]
+            of_schema = [field.name for row in fields for field in codec.decode(row.text, list[_Named])]
             self._columns[table_id] = list(dict.fromkeys([*of_schema, *(row.text for row in told)]))[:COLUMNS_MOST]
         return self._columns[table_id]
 
@@ -219,5 +214,5 @@ def _told(node: Node, table: Name, hidden: tuple[int, int]) -> GraphNode:
 
 def _transformations(rows: Iterable[Told]) -> list[Transformation]:
     """All transformations that are told, each once, those that give the value before those that decide about it."""
-    every = {json_text(step): step for row in rows for step in _STEPS.decode(row.transformations)}
+    every = {json_text(step): step for row in rows for step in codec.decode(row.transformations, list[Transformation])}
     return [every[text] for text in sorted(every)]

@@ -283,3 +283,32 @@ SELECT e.source_field FROM column_edges e
 WHERE e.source IN (SELECT :table_id UNION ALL SELECT m.table_id FROM same_tables m WHERE m.group_id = :table_id)
   AND e.source_field <> '' AND (:as_of IS NULL OR e.first_seen <= :as_of)
 ORDER BY 1 LIMIT :limit;
+
+-- name: roads.run_moments
+SELECT run_id, started_at FROM runs WHERE run_id IN (SELECT value FROM json_each(:ids));
+
+-- name: roads.snapshot_moments
+SELECT snapshot_id, created_at FROM snapshots WHERE snapshot_id IN (SELECT value FROM json_each(:ids));
+
+-- name: roads.runs
+-- The commit is what the SDK found, else what the run's own events say: the job's facet is of its last run. Events are
+-- read where the job has such a facet at all.
+SELECT r.run_id, r.namespace, j.name, r.started_at, r.state, r.last_seen_at, r.lost_after_us, r.process,
+       coalesce((
+           SELECT f.value ->> '$' FROM facets f WHERE f.run_id = r.run_id AND f.section = 'environment' AND f.key = 'git_commit'
+       ), CASE WHEN r.origin & 2 AND EXISTS (
+           SELECT 1 FROM openlineage_facets x
+           WHERE x.kind = 'job' AND x.run_id = '' AND x.subject = r.job_id AND x.name = 'sourceCodeLocation'
+       ) THEN (
+           SELECT CASE WHEN o.body ->> '$.job.facets.sourceCodeLocation._deleted' THEN NULL
+                       ELSE o.body ->> '$.job.facets.sourceCodeLocation.version' END
+           FROM openlineage_events o
+           WHERE o.run_id = r.run_id AND o.body -> '$.job.facets.sourceCodeLocation' IS NOT NULL
+           ORDER BY o.event_at DESC, o.digest DESC LIMIT 1
+       ) END),
+       (SELECT min(a.uri) FROM artifacts a WHERE a.run_id = r.run_id AND a.type = 'log')
+FROM runs r JOIN jobs j ON j.job_id = r.job_id WHERE r.run_id IN (SELECT value FROM json_each(:ids));
+
+-- name: roads.snapshots
+SELECT s.snapshot_id, t.namespace, t.name, s.version, s.uri, s.created_at, s.run_id
+FROM snapshots s JOIN tables t ON t.table_id = s.table_id WHERE s.snapshot_id IN (SELECT value FROM json_each(:ids));
