@@ -105,7 +105,7 @@ class RunMerge:
         if (fed := told.get("columnLineage")) and not fed.is_deleted:
             batch.columns_in(
                 fed, owner.subject
-            )  # the datasets that it names are there, also where a later one does not
+            )  # what it names is there, also where a later one names other
         now = batch.facets.watch(owner)
         return {name for name in told if known.get(name) != now.get(name)}
 
