@@ -19,7 +19,7 @@ from datlake_sdk.wire.operations import LogEvent, RegisterSnapshot
 from datlake_sdk.wire.times import micros
 from datlake_server.services import aliases, events, lineage, presence
 from datlake_server.services.openlineage.effects import LOCATION, Tagged
-from datlake_server.services.openlineage.runs import BY_EVENTS, show_error
+from datlake_server.services.openlineage.runs import BY_EVENTS, follow_ending
 from datlake_server.services.places import table_row
 from datlake_server.services.records import RunRow, json_text
 from datlake_server.services.registering import NewSnapshot, take
@@ -125,7 +125,7 @@ def _merge_life(tx: Tx, run: RunRow, life: own.RunFacet) -> None:
     if life.endings:
         tx.do("runs.show_ending", run_id=run.run_id)
         if run.origin & BY_EVENTS:
-            show_error(tx, run.run_id)
+            follow_ending(tx, run.run_id)
     _tag(tx, Tagged("run", run_id=run.run_id), life.tags)
 
 

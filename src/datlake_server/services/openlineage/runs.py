@@ -12,6 +12,7 @@ from datlake_sdk.lineage.ids import run_id_of
 from datlake_sdk.wire.models import RunError
 from datlake_sdk.wire.models import RunState as RunOutcome
 from datlake_server.services.claims import claim
+from datlake_server.services.openlineage import snapshots
 from datlake_server.services.openlineage.batch import Batch, OpenRun, RunState
 from datlake_server.services.openlineage.facets import Facets, Owner
 from datlake_server.services.records import json_text
@@ -86,11 +87,14 @@ def follow_facets(batch: Batch, state: RunState, event: ParsedEvent, at: int) ->
         _show_error(batch.tx, batch.facets, owner)
 
 
-def show_error(tx: Tx, run_id: str) -> None:
-    """The run shows the error that its facet tells, where its ending tells none."""
+def follow_ending(tx: Tx, run_id: str) -> None:
+    """What events told of a run is as the ending that an SDK told demands: its error, and what it is to have written."""
     facets, owner = Facets(tx), Owner("run", run_id)
     facets.watch(owner)
     _show_error(tx, facets, owner)
+    row = tx.one(OpenRun, "openlineage.run", run_id=run_id)
+    if row is not None:
+        snapshots.settle_outcome(tx, row)
 
 
 def _show_error(tx: Tx, facets: Facets, owner: Owner) -> None:
