@@ -88,7 +88,7 @@ def follow_facets(batch: Batch, state: RunState, event: ParsedEvent, at: int) ->
 
 
 def follow_ending(tx: Tx, run_id: str) -> None:
-    """What events told of a run is as the ending that an SDK told demands: its error, and what it is to have written."""
+    """What events told of a run is as the ending that an SDK told demands: its error, and what it has written."""
     facets, owner = Facets(tx), Owner("run", run_id)
     facets.watch(owner)
     _show_error(tx, facets, owner)
