@@ -136,14 +136,15 @@ class ColumnLevel:
         return Drawing(told, self._edges(edges))
 
     def _around(self, nodes: Sequence[Node], drawn: Collection[Edge]) -> Neighbours:
-        """Neighbours that are not drawn. Of a table and its columns one stands for what the whole table feeds."""
+        """Neighbours that are not drawn. A table that is drawn as a whole stands for its columns, and they for it."""
         into = {(source[1], target) for source, target in drawn}
         found: dict[tuple[Node, Node, int], None] = {}
         for near, far, _ in self._told("upstream", nodes):
             if (far, near) not in drawn and not (far[2] == WHOLE and (far[1], near) in into):
                 found[near, far, 1] = None
         for near, far, told in self._told("downstream", nodes):
-            if (near, far) not in drawn and not (told.source_field == WHOLE and (near[1], far) in into):
+            as_a_whole = told.source_field == WHOLE and (near[1], far) in into
+            if (near, far) not in drawn and (near, column_node(far[1], WHOLE)) not in drawn and not as_a_whole:
                 found[near, far, 0] = None
         around = Neighbours(nodes)
         is_walked = any(self._frame in edge for edge in drawn)
