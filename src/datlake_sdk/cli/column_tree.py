@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datlake_sdk.cli.graph_names import how, name_of, times_of
+from datlake_sdk.cli.graph_names import elsewhere, how, name_of, times_of
 from datlake_sdk.cli.lineage_tree import MAX_LINES, branches
-from datlake_sdk.cli.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,8 +70,9 @@ class _Drawing:
                 yield from self._below(far.id, following, (*path, far.id))
 
     def _text(self, far: GraphNode, edge: GraphEdge) -> str:
-        place = "" if far.namespace == self._home else f"in {shown(far.namespace)}"
-        told = "; ".join(part for part in (how(edge.transformations), place, times_of(edge)) if part)
+        place = elsewhere(far, self._home)
+        parts = (how(edge.transformations), f"in {place}" if place else "", times_of(edge))
+        told = "; ".join(part for part in parts if part)
         return f"{name_of(far)}  ({told})"
 
     def _hidden(self, far: GraphNode) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from datlake_sdk._amounts import version_of
 from datlake_sdk.cli.text import shown, utc
 
 if TYPE_CHECKING:
     from datlake_sdk.wire.models import GraphEdge, GraphNode, Transformation
-
-RUN_LETTERS: Final = 13  # of a UUIDv7 these are the time to the millisecond
 
 
 def name_of(node: GraphNode) -> str:
@@ -24,6 +22,11 @@ def name_of(node: GraphNode) -> str:
         # Where many tables met in one run, the run itself stands between them; then its id is all its name.
         return f"run {name}" if node.name == node.run_id else f"run {name} {node.run_id or ''}".rstrip()
     return f"{name} {version_of(node.version)}".rstrip()
+
+
+def elsewhere(node: GraphNode, home: str) -> str:
+    """The node's namespace where that is another than `home`; empty otherwise, and of a run that stands for itself."""
+    return "" if node.namespace == home else shown(node.namespace)
 
 
 def times_of(edge: GraphEdge) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from datlake_sdk._amounts import version_of, width
 from datlake_sdk.cli.graph_layout import Box, Layout, Link, Place, laid_out
-from datlake_sdk.cli.graph_names import how, is_indirect, name_of, times_of
+from datlake_sdk.cli.graph_names import elsewhere, how, is_indirect, name_of, times_of
 from datlake_sdk.cli.text import shown
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ SMALL_LETTER: Final = 7.3
 DOT: Final = 12.0
 # The icon and the air on both sides.
 ROOM: Final = 48.0
-RUN_LETTERS: Final = 13
+RUN_LETTERS: Final = 13  # of a UUIDv7 these are the time to the millisecond
 
 # Drawn in a square of 16.
 ICONS: Final = {
@@ -109,7 +109,7 @@ def _cards(graph: Graph) -> list[Card]:
         if node.kind != "column" and not (node.kind == "table" and (node.namespace, node.name) in tables)
     ]
     for (namespace, name), columns in tables.items():
-        subtitle = "" if namespace == home else shown(namespace)
+        subtitle = elsewhere(columns[0], home)
         is_root = root is not None and (root.namespace, root.name) == (namespace, name)
         cards.append(
             Card(shown(name), subtitle or "table", "table", f"{shown(name)}\nin {shown(namespace)}", columns, is_root)
@@ -121,9 +121,9 @@ def _card(node: GraphNode, home: str, *, is_root: bool) -> Card:
     facts = [version_of(node.version) or node.kind]
     if node.kind == "run":
         facts = [node.state or "run", (node.run_id or "")[:RUN_LETTERS]]
-    if node.namespace != home:
-        facts.append(node.namespace)
-    lines = [name_of(node), f"in {shown(node.namespace)}", *(each for each in (node.state, node.snapshot_id) if each)]
+    facts += [place] if (place := elsewhere(node, home)) else []
+    told = (f"in {shown(node.namespace)}" if node.namespace else "", node.state, node.snapshot_id)
+    lines = [name_of(node), *(each for each in told if each)]
     return Card(shown(node.name), shown(" · ".join(facts)), node.kind, "\n".join(lines), [node], is_root)
 
 

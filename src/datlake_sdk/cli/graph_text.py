@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from datlake_sdk.cli.graph_names import how, is_indirect, name_of
-from datlake_sdk.cli.text import shown
+from datlake_sdk.cli.graph_names import elsewhere, how, is_indirect, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +84,8 @@ def _dot_lines(graph: Graph) -> Iterator[str]:
 def label_of(graph: Graph, node: GraphNode) -> str:
     """What the node is called in a drawing; the namespace where it is not the root's."""
     home = next((each.namespace for each in graph.nodes if each.id == graph.root), node.namespace)
-    return name_of(node) if node.namespace == home else f"{name_of(node)} (in {shown(node.namespace)})"
+    place = elsewhere(node, home)
+    return f"{name_of(node)} (in {place})" if place else name_of(node)
 
 
 def _keys(graph: Graph) -> dict[str, str]:

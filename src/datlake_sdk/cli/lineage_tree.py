@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from datlake_sdk._amounts import version_of
-from datlake_sdk.cli.graph_names import name_of, times_of
-from datlake_sdk.cli.text import shown, utc
+from datlake_sdk.cli.graph_names import elsewhere, name_of, times_of
+from datlake_sdk.cli.text import utc
 from datlake_sdk.errors import NotFound
 
 if TYPE_CHECKING:
@@ -184,13 +184,14 @@ class _Drawing:
     def _place_text(self, far: Far, via: GraphNode) -> str:
         version = version_of(self._feeds.version(far, via, self._direction))
         text = f"{name_of(far.place)} {version}".rstrip()
-        return text if far.place.namespace == self._feeds.home else f"{text}  (in {shown(far.place.namespace)})"
+        place = elsewhere(far.place, self._feeds.home)
+        return f"{text}  (in {place})" if place else text
 
     def _via_text(self, step: Step) -> str:
         via, edge = step.via, step.edge
         told = f"{via.state or 'run'}, {utc(edge.last_seen)}" if via.kind == "run" else times_of(edge)
-        place = "" if via.namespace == self._feeds.home else f"in {shown(via.namespace)}; "
-        return f"{name_of(via)}  ({place}{told})"
+        place = elsewhere(via, self._feeds.home)
+        return f"{name_of(via)}  (in {place}; {told})" if place else f"{name_of(via)}  ({told})"
 
     def _hidden(self, place: GraphNode, depth: int) -> str:
         hidden = place.hidden_upstream if self._direction == "upstream" else place.hidden_downstream
