@@ -99,7 +99,7 @@ class _Telling:
                 displaced = snapshots.displace(self._tx, row, implied)
                 snapshots.write_version(self._told, row, self._version, displaced)
             else:
-                snapshots.settle_version(self._tx, self._table_id, snapshot_id, self._version)
+                snapshots.settle_version(self._told, snapshot_id, self._version)
         else:
             snapshot_id = output_id(row.run_id, dataset.namespace, dataset.name)
             if before is None:

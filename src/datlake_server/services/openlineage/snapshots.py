@@ -74,14 +74,15 @@ def advance(told: Told, run: RunRow, snapshot_id: str, before: int, at: int) -> 
     lineage.point_anew(tx, _arrived(told, run), before, at)
 
 
-def move(tx: Tx, snapshot_id: str, run_id: str | None, job_name: str | None, at: int) -> None:
-    """The snapshot is of that run and moment."""
+def move(tx: Tx, snapshot_id: str, run_id: str | None, job_name: str | None, at: int) -> bool:
+    """The snapshot is of that run and moment; true where it was another run's, or nobody's."""
     known = tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id)
     if known is None or (known.run_id, known.created_at) == (run_id, at):
-        return
+        return False
     tx.do("openlineage.move_snapshot", snapshot_id=snapshot_id, run_id=run_id, job_name=job_name, created_at=at)
     tx.do("tables.find_latest", table_id=known.table_id)
     lineage.point_anew(tx, known, min(known.created_at, at), max(known.created_at, at))
+    return known.run_id != run_id
 
 
 def displace(tx: Tx, run: RunRow, snapshot_id: str) -> SnapshotRow | None:
@@ -104,7 +105,7 @@ def write_version(told: Told, run: RunRow, version: str, displaced: SnapshotRow 
         number = None if displaced is None else displaced.version
         at = _last_written(tx, told.table_id, version)
         _insert(told, snapshot_id, at, run, version=version, number=number)
-    settle_version(tx, told.table_id, snapshot_id, version)
+    settle_version(told, snapshot_id, version)
     if displaced is not None:
         lineage.point_anew(tx, displaced, displaced.created_at, END_OF_TIME)
 
@@ -115,17 +116,18 @@ def known_version(told: Told, version: str) -> str:
     snapshot_id = version_id(told.dataset.namespace, told.dataset.name, version)
     if tx.one(SnapshotRow, "snapshots.get", snapshot_id=snapshot_id) is None:
         _insert(told, snapshot_id, _first_read(tx, told.table_id, version), None, version=version)
-    settle_version(tx, told.table_id, snapshot_id, version)
+    settle_version(told, snapshot_id, version)
     return snapshot_id
 
 
-def settle_version(tx: Tx, table_id: int, snapshot_id: str, version: str) -> None:
+def settle_version(told: Told, snapshot_id: str, version: str) -> None:
     """It is of the run that wrote it first, as of when that run told it last; else it was there before it was read."""
+    tx, table_id = told.batch.tx, told.table_id
     writer = tx.one(_Writer, "openlineage.writer_of", table_id=table_id, version=version)
-    if writer is not None:
-        move(tx, snapshot_id, writer.run_id, writer.job_name, writer.last_at)
-    else:
+    if writer is None:
         move(tx, snapshot_id, None, None, _first_read(tx, table_id, version))
+    elif move(tx, snapshot_id, writer.run_id, writer.job_name, writer.last_at):
+        describe(told.batch, writer.run_id, table_id, snapshot_id)
 
 
 def settle_outcome(tx: Tx, run: RunRow) -> None:
