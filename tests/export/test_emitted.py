@@ -116,6 +116,16 @@ def test_what_an_output_was_stated_to_be_made_from_is_explicit_lineage(lake: Lak
     }
 
 
+def test_a_snapshot_that_a_run_takes_for_another_table_is_not_told_as_that_table(lake: Lake) -> None:
+    """What a job says wrongly must not move the snapshot in a lake that takes the events."""
+    told(lake)
+    wrong = [DataRef(table_name="elsewhere", snapshot_id=SNAPSHOT)]
+    lake.dispatch(of(AddOutputs, items=wrong, added_at=at(2)))
+    outputs = {str(one["name"]): one for one in data_of(events_of(lake)[-1], "outputs")}
+    assert "datlake_snapshot" in cast("Event", outputs["clean"]["facets"])
+    assert set(cast("Event", outputs["elsewhere"]["facets"])) == {"version"}
+
+
 def test_where_a_table_is_said_to_be_is_its_other_name(lake: Lake) -> None:
     """A Spark job that reads the folder meets the table, whichever version lies in it."""
     told(lake)

@@ -181,20 +181,29 @@ def _input(one: RunData, data: Slice) -> Event:
 
 
 def _output(one: RunData, data: Slice) -> Event:
-    name, key = DatasetName(namespace=one.namespace, name=one.table_name), one.snapshot_id or ""
-    told = facets.of_data(name, _state(one, data)) | facets.of_output(data.snapshots.get(key), data.sources.get(key))
-    if key in data.registered:
-        told |= own(data.registered[key])
+    name, known = DatasetName(namespace=one.namespace, name=one.table_name), _known(one, data.snapshots)
+    told = facets.of_data(name, _state(one, data))
+    if known is not None:
+        told |= facets.of_output(known, data.sources.get(known.snapshot_id))
+        registered = data.registered.get(known.snapshot_id)
+        told |= {} if registered is None else own(registered)
     written = facets.of_writing(one.row_count, one.size_bytes)
     return _dataset(name, told) | ({"outputFacets": written} if written else {})
 
 
 def _state(one: RunData, data: Slice) -> State:
     location = data.locations.get((one.namespace, one.table_name))
-    known = data.snapshots.get(one.snapshot_id or "")
+    known = _known(one, data.snapshots)
     if known is not None:
         return _state_of(known, location)
     return State(version=one.snapshot_id, uri=one.uri, location=location, format=one.format)
+
+
+def _known(one: RunData, snapshots: Mapping[str, Snapshot]) -> Snapshot | None:
+    """The snapshot, unless it is of another table than the run said."""
+    known = snapshots.get(one.snapshot_id or "")
+    is_of_table = known is not None and (known.namespace, known.table_name) == (one.namespace, one.table_name)
+    return known if is_of_table else None
 
 
 def _state_of(snapshot: Snapshot, location: str | None) -> State:
@@ -278,14 +287,16 @@ def _slices(run: Run, known: Mapping[str, Snapshot]) -> Iterator[Slice]:
 
 
 def _slice(run: Run, known: Mapping[str, Snapshot], inputs: Sequence[RunData], outputs: Sequence[RunData]) -> Slice:
-    registered = {
-        snapshot.snapshot_id: _registered(snapshot)
-        for one in outputs
-        if (snapshot := known.get(one.snapshot_id or "")) is not None and snapshot.run_id == run.run_id
-    }
+    made = [snapshot for one in outputs if (snapshot := _made(one, run, known)) is not None]
     told = [_telling(run, "input", one) for one in inputs]
-    told += [_telling(run, "output", one) for one in outputs if one.snapshot_id not in registered]
+    told += [_telling(run, "output", one) for one in outputs if _made(one, run, known) is None]
+    registered = {snapshot.snapshot_id: _registered(snapshot) for snapshot in made}
     return Slice(inputs=inputs, outputs=outputs, snapshots=known, registered=registered, told=told)
+
+
+def _made(one: RunData, run: Run, known: Mapping[str, Snapshot]) -> Snapshot | None:
+    snapshot = _known(one, known)
+    return None if snapshot is None or snapshot.run_id != run.run_id else snapshot
 
 
 def _registered(snapshot: Snapshot) -> SnapshotFacet:

@@ -278,7 +278,9 @@ def _loose(tx: Tx, run_id: str, rows: Sequence[DataRow], own: Sequence[DataRow])
 
 
 def _data(row: DataRow, snapshots: Mapping[str, Snapshot]) -> RunData:
-    snapshot = snapshots.get(row.snapshot_id)
+    known = snapshots.get(row.snapshot_id)
+    is_of_table = known is not None and (known.namespace, known.table_name) == (row.namespace, row.table_name)
+    snapshot = known if is_of_table else None
     return RunData(
         table_name=row.table_name,
         namespace=row.namespace,
