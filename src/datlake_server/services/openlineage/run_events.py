@@ -103,9 +103,7 @@ class RunMerge:
         known = batch.facets.watch(owner, is_new=state.is_new)
         batch.facets.put(owner, told, self._at)
         if (fed := told.get("columnLineage")) and not fed.is_deleted:
-            batch.columns_in(
-                fed, owner.subject
-            )  # what it names is there, also where a later one names other
+            batch.columns_in(fed, owner.subject)  # what it names is there, also where a later one names other
         now = batch.facets.watch(owner)
         return {name for name in told if known.get(name) != now.get(name)}
 
