@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from datlake_sdk.client import DatlakeClient
 from datlake_sdk.wire.ids import derived_id
@@ -16,6 +17,7 @@ CORE = "https://openlineage.io/spec/2-0-2/OpenLineage.json"
 # A dataset by its name in the story's namespace, or by namespace and name.
 Dataset = str | tuple[str, str]
 Facets = Mapping[str, Mapping[str, object]]
+OfDatasets = Mapping[str, Facets] | Mapping[tuple[str, str], Facets] | Mapping[Dataset, Facets]
 Edges = set[tuple[str, str]]
 
 
@@ -44,7 +46,7 @@ class Teller:
         *,
         minute: float = 0,
         number: int = 1,
-        facets: Mapping[Dataset, Facets] | None = None,
+        facets: OfDatasets | None = None,
         run_facets: Facets | None = None,
         job_facets: Facets | None = None,
     ) -> str:
@@ -113,9 +115,13 @@ class Teller:
         job: dict[str, object] = {"namespace": self.namespace, "name": name}
         return job | {"facets": _facets(facets)} if facets else job
 
-    def _dataset(self, dataset: Dataset, facets: Mapping[Dataset, Facets] | None = None) -> dict[str, object]:
+    def _dataset(self, dataset: Dataset, facets: OfDatasets | None = None) -> dict[str, object]:
         namespace, name = self.named(dataset)
-        return {"namespace": namespace, "name": name, "facets": _facets((facets or {}).get(dataset))}
+        return {
+            "namespace": namespace,
+            "name": name,
+            "facets": _facets(cast("Mapping[Dataset, Facets]", facets or {}).get(dataset)),
+        }
 
     def _tell(self, body: dict[str, object], kind: str, minute: float) -> None:
         told = {"eventTime": at(minute).isoformat(), "producer": PRODUCER, "schemaURL": f"{CORE}#/$defs/{kind}"}

@@ -5,6 +5,7 @@ A page is of the nearest that are not told yet: by distance, then by time, then 
 
 from __future__ import annotations
 
+from heapq import nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 NODES_MOST: Final = 100_000
 
 
-class Position(Struct, frozen=True, order=True, array_like=True):
+class Position(Struct, frozen=True, array_like=True):
     """Where something stands in the list; of what is known by its id alone the moment is the end of time."""
 
     distance: Annotated[int, Meta(ge=0, le=NODES_MOST)]
@@ -88,7 +89,7 @@ def related(tx: Tx, op: Impact | Trace, caller: Caller, way: Way) -> Page[Relate
     root = snapshot_row(tx, get_snapshot(tx, asked, caller).snapshot_id)
     after = place_of(op.cursor, Position) if op.cursor is not None else _BEGIN
     road = _Road(tx, caller, way, place_node(stands_for(tx, root.table_id), root.snapshot_id))
-    found = list(islice(road.behind(after), op.limit + 1))
+    found = list(islice(road.behind(after, op.limit + 1), op.limit + 1))
     if not found and road.is_cut:
         message = (
             f"more than {NODES_MOST:,} runs and places are on the road {'to' if way == 'upstream' else 'from'} "
@@ -116,8 +117,8 @@ class _Road:
         """True where the walk has come as far as it may, and there is more."""
         return self._walk.seen.is_cut or self._level.is_cut
 
-    def behind(self, after: Position) -> Iterator[_Found]:
-        """What comes behind that position, in order; it walks no further than is asked."""
+    def behind(self, after: Position, most: int) -> Iterator[_Found]:
+        """What comes behind that position, in order, `most` of each distance; it walks no further than is asked."""
         seen = self._walk.seen.nodes
         done = len(seen)
         while self._walk.advance():
@@ -126,16 +127,17 @@ class _Road:
             }
             done = len(seen)
             self._told |= new.keys()
-            if self._walk.distance >= after.distance:
-                placed = sorted(self._placed(new), key=lambda one: one.position)
-                yield from (one for one in placed if one.position > after)
+            distance = self._walk.distance
+            begin = (after.at, after.id) if distance == after.distance else (-1, "")
+            if distance >= after.distance:
+                for moment_of, key in nsmallest(most, (one for one in self._placed(new) if one > begin)):
+                    yield _Found(Position(distance, moment_of, key), new[key])
 
-    def _placed(self, nodes: Mapping[str, Node]) -> Iterator[_Found]:
-        """The nodes, which are all of one distance and so of one kind."""
+    def _placed(self, nodes: Mapping[str, Node]) -> Iterator[tuple[int, str]]:
+        """When each of the nodes was, and its id. All are of one distance and so of one kind."""
         name = "roads.run_moments" if self._walk.distance % 2 else "roads.snapshot_moments"
         at = {row.id: row.at for row in self._tx.rows(_Moment, name, ids=json_text(list(nodes)))}
-        for key, node in nodes.items():
-            yield _Found(Position(self._walk.distance, at.get(key, END_OF_TIME), key), node)
+        return ((at.get(key, END_OF_TIME), key) for key in nodes)
 
 
 def _told(tx: Tx, caller: Caller, page: list[_Found]) -> list[Related]:
