@@ -57,7 +57,7 @@ def help_of(*words: str) -> str:
 def commands() -> list[str]:
     """The commands as `datlake --help` lists them, those with a second word in full."""
     listed = help_of().partition("  COMMAND\n")[2].partition("\n\n")[0]
-    names = re.findall(r"^    ([a-z]+) ", listed, flags=re.MULTILINE)
+    names: list[str] = re.findall(r"^    ([a-z]+) ", listed, flags=re.MULTILINE)
     return [SECOND_WORDS.get(name, name) for name in names] + ["run show"]
 
 
