@@ -25,17 +25,15 @@ def of_job(batch: Batch, event: ParsedEvent, job_id: int, at: int) -> None:
         effects.tag(batch, effects.Tagged("job", subject=job_id), facet, at)
     for dataset in (*event.inputs, *event.outputs):
         _tell(batch, dataset, batch.table_id(dataset), at)
-    facet = event.job_facets.get(explicit.LINEAGE)
-    if facet is not None and not facet.is_deleted:
-        _Declares(batch, job_id, own, at).entries(explicit.entries_of_job(facet.read(), own))
-        inputs: list[int] = []
-    else:
-        inputs = [batch.table_id(one) for one in event.inputs]
-    for source in (batch.table_id(one) for one in event.inputs):
-        explicit.declare_edge(batch, job_id, source, 0, at)
     declares = _Declares(batch, job_id, own, at)
+    inputs = [batch.table_id(one) for one in event.inputs]
+    for source in inputs:
+        explicit.declare_edge(batch, job_id, source, 0, at)
+    stated = _said(event.job_facets.get(explicit.LINEAGE))
+    if stated is not None:
+        declares.entries(explicit.entries_of_job(stated, own))
     for dataset in event.outputs:
-        declares.output(dataset, inputs)
+        declares.output(dataset, inputs if stated is None else None)
 
 
 def of_dataset(batch: Batch, dataset: Dataset, table_id: int, at: int) -> None:
@@ -60,14 +58,15 @@ class _Declares:
         self._own = own
         self._at = at
 
-    def output(self, dataset: Dataset, inputs: Iterable[int]) -> None:
-        """The job writes the dataset, from what its facet says, else from `inputs`."""
+    def output(self, dataset: Dataset, inputs: Iterable[int] | None) -> None:
+        """The job writes the dataset, from what its facet says, else from `inputs`; null where the job's facet says."""
         target = self._batch.table_id(dataset)
         self._edge(0, target)
         name = (dataset.namespace, dataset.name)
         entry = explicit.entry_of_dataset(_said(dataset.facets.get(explicit.LINEAGE)), name, self._own)
         if entry is not None:
             self.entries([entry])
+        if entry is not None or inputs is None:
             return
         for source in inputs:
             self._edge(source, target)
