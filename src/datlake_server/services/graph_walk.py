@@ -152,7 +152,9 @@ class _Side:
     def arrive(self, distance: int) -> None:
         """What was one edge away is reached, as far as there is room."""
         seen, visited, is_up = self._seen, self._visited, self._way == "upstream"
-        self._places, self._vias, self._whole = [], [], []
+        self._places = list[Node]()
+        self._vias = list[Node]()
+        self._whole = list[Node]()
         for origin, node, whole in self._coming.pop(distance, ()):
             if origin not in seen.nodes or not seen.take(node, distance):
                 continue
