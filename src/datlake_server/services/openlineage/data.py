@@ -42,8 +42,9 @@ def tell(batch: Batch, state: RunState, inputs: Sequence[Dataset], outputs: Sequ
 def _fresh(batch: Batch, state: RunState, role: Role, datasets: Sequence[Dataset], at: int) -> list[Told]:
     """What the run is newly told to read or write, or to have so from earlier on."""
     fresh: list[Told] = []
-    for dataset in datasets:
-        table_id, version = batch.table_id(dataset), _version_of(dataset)
+    # Those with a version first: a dataset that is listed twice is what says more.
+    for version, dataset in sorted(((_version_of(one), one) for one in datasets), key=lambda told: not told[0]):
+        table_id = batch.table_id(dataset)
         span = state.told.get((role, table_id, version))
         now = _joined(role, span, at)
         if now == span:
