@@ -75,6 +75,7 @@ class _Declares:
 
     def entries(self, entries: list[Entry]) -> None:
         """Targets are fed by what the entries say."""
+        explicit.name_jobs(self._batch, entries, None, self._own)
         explicit.declare(self._batch, entries, self._own, self._at)
         for entry in entries:
             if entry.target is not None:

@@ -108,7 +108,7 @@ def name_jobs(batch: Batch, entries: Iterable[Entry], dependencies: Facet | None
     """The jobs that an event's facets name are there, also where a later facet says something else."""
     named = {job for entry in entries for job in (entry.job, *entry.source_jobs)}
     named |= {job for ends in _dependencies(_said(dependencies), own) for job in ends}
-    for job in sorted(named):
+    for job in sorted(named - {own}):
         batch.job_id(*job)
 
 
