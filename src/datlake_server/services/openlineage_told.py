@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from datlake_sdk.lineage.emit import Ancestor, RunRecord, Slice
+from datlake_sdk.lineage.ids import output_id, version_id
 from datlake_sdk.lineage.naming import without_credentials
 from datlake_sdk.lineage.own_facets import (
     Kept,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 # A chain of runs that started each other is rarely longer than three.
 ANCESTORS_MOST: Final = 32
+# Of a run's origin: OpenLineage events told of it.
+EVENTS: Final = 2
 # From here on it is OpenLineage events that imply a snapshot, and will again.
 BY_EVENTS: Final = 2
 
@@ -58,7 +61,6 @@ class DataRow(Struct, frozen=True):
     stale: int
     age_s: float | None
     deferred: int
-    is_by_events: int
 
 
 class LoggedRow(Struct, frozen=True):
@@ -111,6 +113,13 @@ class _TagRow(Struct, frozen=True):
     deleted: int
 
 
+class _ByEvents(Struct, frozen=True):
+    role: Role
+    namespace: str
+    name: str
+    version: str
+
+
 class _Implied(Struct, frozen=True):
     snapshot_id: str
     implied: int
@@ -157,13 +166,17 @@ def slice_of(tx: Tx, run: RunRow, rows: Sequence[DataRow]) -> Slice:
         and implied[row.snapshot_id] < BY_EVENTS
     ]
     loose = _loose(tx, run.run_id, rows, own)
+    pinned = _pinned(_without_events(tx, run, rows), own, known)
     snapshots = {key: snapshot_of(row) for key, row in known.items()}
     return Slice(
         inputs=[_data(row, snapshots) for row in rows if row.role == "input"],
         outputs=[_data(row, snapshots) for row in rows if row.role == "output"],
         snapshots=snapshots,
         registered={row.snapshot_id: _registered(known[row.snapshot_id], implied, row, loose) for row in own},
-        told=[*_pinned(rows, own, known), *(_telling(row) for row in loose if not row.output)],
+        told=[
+            *_pinned(_without_events(tx, run, rows), own, known),
+            *(_telling(row) for row in loose if not row.output),
+        ],
         sources={row.snapshot_id: _sources(row, loose) for row in own if row.stated},
         locations={(row.namespace, row.table_name): row.location for row in rows if row.location is not None},
     )
@@ -362,9 +375,21 @@ def _pinned(rows: Sequence[DataRow], own: Sequence[DataRow], known: Mapping[str,
         for row in rows
         if row.told_at is not None
         and row.snapshot_id
-        and not row.is_by_events
         and not (id(row) in registered and _says_no_more(row, known[row.snapshot_id]))
     ]
+
+
+def _without_events(tx: Tx, run: RunRow, rows: Sequence[DataRow]) -> Sequence[DataRow]:
+    """The rows that OpenLineage events did not tell, and will not tell again."""
+    if not run.origin & EVENTS:
+        return rows
+    told = {
+        (one.role, version_id(one.namespace, one.name, one.version))
+        if one.version
+        else (one.role, output_id(run.run_id, one.namespace, one.name))
+        for one in tx.all(_ByEvents, "export.told_by_events", run_id=run.run_id)
+    }
+    return [row for row in rows if (row.role, row.snapshot_id) not in told]
 
 
 def _says_no_more(row: DataRow, snapshot: SnapshotRow) -> bool:

@@ -69,11 +69,8 @@ SELECT seq, event_id, event_type, data, created_at FROM events
 WHERE run_id = :run_id AND seq > :after ORDER BY seq LIMIT :limit;
 
 -- name: export.data
--- is_by_events: OpenLineage events told it of this run, and will tell it again.
 SELECT d.role, d.table_id, t.namespace, t.name AS table_name, t.location, d.snapshot_id, d.uri, d.stated, d.at, d.told_at,
-       d.stale, d.age_s, d.deferred,
-       EXISTS (SELECT 1 FROM openlineage_data o WHERE o.run_id = d.run_id AND o.role = d.role AND o.table_id = d.table_id)
-           AS is_by_events
+       d.stale, d.age_s, d.deferred
 FROM run_data d JOIN tables t ON t.table_id = d.table_id
 WHERE d.run_id = :run_id AND (d.role, d.table_id, d.snapshot_id) > (:role, :table_id, :snapshot_id)
 ORDER BY d.role, d.table_id, d.snapshot_id LIMIT :limit;
@@ -90,6 +87,10 @@ WHERE l.run_id = :run_id AND l.of_others = 0
        OR l.output = '' AND (l.role, l.table_id, l.snapshot_id) IN (
            SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(:places)))
 ORDER BY l.at, l.role, l.uri, l.named, l.namespace, l.pinned, l.output;
+
+-- name: export.told_by_events
+SELECT o.role, t.namespace, t.name, o.version FROM openlineage_data o JOIN tables t ON t.table_id = o.table_id
+WHERE o.run_id = :run_id;
 
 -- name: export.implied
 SELECT snapshot_id, implied FROM snapshots WHERE snapshot_id IN (SELECT value FROM json_each(:snapshot_ids));
