@@ -173,10 +173,7 @@ def slice_of(tx: Tx, run: RunRow, rows: Sequence[DataRow]) -> Slice:
         outputs=[_data(row, snapshots) for row in rows if row.role == "output"],
         snapshots=snapshots,
         registered={row.snapshot_id: _registered(known[row.snapshot_id], implied, row, loose) for row in own},
-        told=[
-            *_pinned(_without_events(tx, run, rows), own, known),
-            *(_telling(row) for row in loose if not row.output),
-        ],
+        told=[*pinned, *(_telling(row) for row in loose if not row.output)],
         sources={row.snapshot_id: _sources(row, loose) for row in own if row.stated},
         locations={(row.namespace, row.table_name): row.location for row in rows if row.location is not None},
     )
