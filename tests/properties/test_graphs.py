@@ -64,7 +64,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatlakeClient]:
         yield client
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(told=told, depth=st.integers(1, 7), table=_TABLE, job=_JOB)
 def test_a_graph_is_what_a_plain_walk_finds(lake: DatlakeClient, told: Told, depth: int, table: int, job: int) -> None:
     """Every node and edge within the depth, none beyond, and each neighbour that is left out is counted."""
@@ -76,7 +76,7 @@ def test_a_graph_is_what_a_plain_walk_finds(lake: DatlakeClient, told: Told, dep
         assert _picture([_ask(tell, asked, ALL)]) == _plain(told, asked)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(told=told, size=st.integers(1, 4), table=_TABLE, way=st.sampled_from(["upstream", "downstream", "both"]))
 def test_all_pages_are_the_graph(lake: DatlakeClient, told: Told, size: int, table: int, way: Direction) -> None:
     """Each node and each edge once; the root first; an edge never before its nodes; the nearest before the far."""
@@ -103,7 +103,7 @@ def test_all_pages_are_the_graph(lake: DatlakeClient, told: Told, size: int, tab
         assert max(distances[: at * size]) <= min(distances[at * size :])
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(told=told, size=st.integers(1, 4), table=_TABLE)
 def test_a_page_hides_what_neither_it_nor_an_earlier_one_draws(
     lake: DatlakeClient, told: Told, size: int, table: int

@@ -29,7 +29,6 @@ WHOLE: Final = ""
 COLUMNS_MOST: Final = 10_000
 # Snapshots without a schema that are looked behind for one with.
 _SNAPSHOTS_BACK: Final = 100
-_WAYS: Final[tuple[Way, Way]] = ("upstream", "downstream")
 
 
 class Told(Struct, frozen=True):
@@ -118,10 +117,10 @@ class ColumnLevel:
         del way, vias
         return iter(())
 
-    def among(self, nodes: Sequence[Node]) -> Known:
+    def among(self, nodes: Sequence[Node], ways: Sequence[Way]) -> Known:
         """As `Level`."""
-        known, inside = Known(), set(nodes)
-        for way in _WAYS:
+        known, inside = Known(ways), set(nodes)
+        for way in ways:
             for near, far, _ in self._told(way, nodes):
                 if far in inside:
                     known.add_one_way(way, near, None, far)

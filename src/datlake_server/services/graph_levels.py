@@ -11,11 +11,11 @@ from msgspec import Struct
 
 from datlake_sdk.wire.models import GraphEdge, GraphNode
 from datlake_sdk.wire.times import micros, moment
-from datlake_server.services.graph_walk import Edge, Node, Steps
+from datlake_server.services.graph_walk import Edge, Node, Steps, Way
 from datlake_server.services.records import json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from datlake_server.store.base import Tx, Value
@@ -26,6 +26,8 @@ R = TypeVar("R")
 ROWS_READ: Final = 500_000
 # A walk that has no more room stops reading, so it begins with little.
 FIRST_ROWS: Final = 2_000
+# What is read to its end begins with more.
+ALL_ROWS: Final = 50_000
 # So many runs are looked through, in one answer, to count how many took an edge that is told in several rows.
 RUNS_COUNTED: Final = 50_000
 
@@ -45,8 +47,8 @@ class Level(Steps, Protocol):
         """True where rows were left unread."""
         ...
 
-    def among(self, nodes: Sequence[Node]) -> Steps:
-        """All steps between these nodes."""
+    def among(self, nodes: Sequence[Node], ways: Sequence[Way]) -> Steps:
+        """All steps between these nodes that go these ways."""
         ...
 
     def draw(self, nodes: Sequence[Node], edges: Sequence[Edge], drawn: Collection[Edge]) -> Drawing:
@@ -95,9 +97,9 @@ class Reading:
         self._counted = RUNS_COUNTED
         self._as_of = None if as_of is None else micros(as_of)
 
-    def rows(self, kind: type[R], name: str, **values: Value) -> Iterator[R]:
-        """The rows of the statement, in its order, as far as they are taken."""
-        done, most = 0, FIRST_ROWS
+    def rows(self, kind: Callable[..., R], name: str, first: int = FIRST_ROWS, **values: Value) -> Iterator[R]:
+        """The rows of the statement, in its order, as far as they are taken; `first` as many are read at once."""
+        done, most = 0, first
         while True:
             most = min(most, done + self._left)
             found = self.tx.rows(kind, name, as_of=self._as_of, limit=most, **values)
@@ -110,7 +112,7 @@ class Reading:
                 return
             done, most = most, most * 8
 
-    def all(self, kind: type[R], name: str, **values: Value) -> list[R]:
+    def all(self, kind: Callable[..., R], name: str, **values: Value) -> list[R]:
         """All rows of a statement that answers about as many as it is asked for."""
         return self.tx.rows(kind, name, as_of=self._as_of, **values)
 

@@ -84,7 +84,7 @@ def _edges(asked: Asked, seen: Seen, nodes: list[Node]) -> tuple[dict[Edge, None
     if not asked.before and not seen.is_cut:
         return seen.edges, list(seen.edges)
     # A walk that ran out of room has not looked at all that lies between the nodes it took.
-    steps = asked.level.among(nodes)
+    steps = asked.level.among(nodes, asked.ways)
     edges = _edges_between(asked, steps, nodes)
     earlier = _edges_between(asked, steps, nodes[: asked.before])
     return edges, [edge for edge in edges if edge not in earlier]

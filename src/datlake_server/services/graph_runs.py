@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from datlake_sdk.wire.models import GraphNode, RunState
 from datlake_server.services.graph_levels import (
+    ALL_ROWS,
     Degree,
     Drawing,
     Ids,
@@ -120,9 +121,9 @@ class RunLevel:
         del way, vias
         return iter(())
 
-    def among(self, nodes: Sequence[Node]) -> Known:
+    def among(self, nodes: Sequence[Node], ways: Sequence[Way]) -> Known:
         """As `Level`."""
-        known = Known()
+        known = Known(ways)
         for step in self._pairs([node for node in nodes if node[0] == "run"]):
             known.add(*step)
         return known
@@ -149,7 +150,7 @@ class RunLevel:
         ]
 
     def _pairs(self, runs: Sequence[Node]) -> Iterator[tuple[Node | None, Node, Node | None]]:
-        for row in self._reading.rows(_PairRow, "graph.pairs_of_runs", runs=_ids(runs)):
+        for row in self._reading.rows(_PairRow, "graph.pairs_of_runs", ALL_ROWS, runs=_ids(runs)):
             run = run_node(row.run)
             yield _place(row.source, row.source_snapshot), run, _place(row.target, row.target_snapshot)
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from datlake_sdk.wire.models import GraphNode
 from datlake_server.services.graph_levels import (
+    ALL_ROWS,
     FIRST_ROWS,
     Degree,
     Drawing,
@@ -40,17 +41,6 @@ HALVES_PER_EDGE: Final = 8
 _STEPS: Final[dict[Way, str]] = {"upstream": "graph.table_steps_up", "downstream": "graph.table_steps_down"}
 _ENDS: Final[dict[Way, str]] = {"upstream": "graph.job_ends_up", "downstream": "graph.job_ends_down"}
 _LINKS: Final[dict[Way, str]] = {"upstream": "graph.links_up", "downstream": "graph.links_down"}
-
-
-class _StepRow(Struct, frozen=True):
-    near: int
-    job: int
-    far: int
-
-
-class _Pair(Struct, frozen=True):
-    near: int
-    far: int
 
 
 class _EdgeRow(Taken, frozen=True):
@@ -96,32 +86,24 @@ class TableLevel:
         """As `Level`."""
         return self._reading.is_cut
 
-    def steps(self, way: Way, near: Sequence[Node]) -> Iterator[Step]:
+    def steps(self, way: Way, near: Sequence[Node]) -> Iterable[Step]:
         """As `Steps`."""
-        if not near:
-            return
-        for row in self._reading.rows(_StepRow, _STEPS[way], ends=_numbers(near)):
-            via = None if row.job == NO_JOB else ("job", row.job, "")
-            yield ("table", row.near, ""), via, (None if row.far == NOTHING else ("table", row.far, ""))
+        return self._reading.rows(_step, _STEPS[way], ends=_numbers(near)) if near else ()
 
-    def ends(self, way: Way, vias: Sequence[Node]) -> Iterator[Edge]:
+    def ends(self, way: Way, vias: Sequence[Node]) -> Iterable[Edge]:
         """As `Steps`."""
-        if vias:
-            for row in self._reading.rows(_Pair, _ENDS[way], jobs=_numbers(vias)):
-                yield ("job", row.near, ""), ("table", row.far, "")
+        return self._reading.rows(_end, _ENDS[way], jobs=_numbers(vias)) if vias else ()
 
-    def links(self, way: Way, vias: Sequence[Node]) -> Iterator[Edge]:
+    def links(self, way: Way, vias: Sequence[Node]) -> Iterable[Edge]:
         """As `Steps`."""
-        if vias and self._has_links:
-            for row in self._reading.rows(_Pair, _LINKS[way], jobs=_numbers(vias)):
-                yield ("job", row.near, ""), ("job", row.far, "")
+        return self._reading.rows(_link, _LINKS[way], jobs=_numbers(vias)) if vias and self._has_links else ()
 
-    def among(self, nodes: Sequence[Node]) -> Known:
+    def among(self, nodes: Sequence[Node], ways: Sequence[Way]) -> Known:
         """As `Level`."""
-        known = Known()
+        known = Known(ways)
         jobs = [node for node in nodes if node[0] == "job"]
-        for row in self._reading.rows(_StepRow, "graph.job_steps", jobs=_numbers(jobs)):
-            known.add(_place(row.near), ("job", row.job, ""), _place(row.far))
+        for source, job, target in self._reading.rows(_ends_of_job, "graph.job_steps", ALL_ROWS, jobs=_numbers(jobs)):
+            known.add(source, job, target)
         for (source, target), _ in self._direct([node for node in nodes if node[0] != "job"]):
             known.add(source, None, target)
         for job, other in self.links("downstream", jobs):
@@ -229,8 +211,26 @@ def _parted(nodes: Iterable[Node]) -> tuple[list[Node], list[Node]]:
     return jobs, tables
 
 
-def _place(table: int) -> Node | None:
-    return None if table == NOTHING else ("table", table, "")
+# Made of the columns of a row. One such call a row is most of what a walk costs.
+def _step(near: int, job: int, far: int) -> Step:
+    via = None if job == NO_JOB else ("job", job, "")
+    return ("table", near, ""), via, (None if far == NOTHING else ("table", far, ""))
+
+
+def _end(job: int, table: int) -> Edge:
+    return ("job", job, ""), ("table", table, "")
+
+
+def _link(job: int, other: int) -> Edge:
+    return ("job", job, ""), ("job", other, "")
+
+
+def _ends_of_job(source: int, job: int, target: int) -> tuple[Node | None, Node, Node | None]:
+    return (
+        None if source == NOTHING else ("table", source, ""),
+        ("job", job, ""),
+        None if target == NOTHING else ("table", target, ""),
+    )
 
 
 def _numbers(nodes: Iterable[Node]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from itertools import chain
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from msgspec import Struct
@@ -137,66 +138,67 @@ class _Side:
 
     def look_ahead(self, distance: int, *, beyond_vias: bool) -> None:
         """What is one edge away is known, and through vias two; no more is read than there is room for."""
-        nodes, room = self._seen.nodes, self._seen.room
+        nodes, room, new = self._seen.nodes, self._seen.room, set[Node]()
         coming, later = self._coming[distance + 1], self._coming[distance + 2] if beyond_vias else None
-        new: set[Node] = set()
-        for near, node, far, whole in self._near():
-            coming.append((near, node, whole))
-            if far is not None and later is not None:
-                later.append((node, far, False))
+        for near, via, far in self._steps.steps(self._way, self._places):
+            if (node := via or far) is None:
+                continue
+            coming.append((near, node, False))
+            if via is not None and far is not None and later is not None:
+                later.append((via, far, False))
             if node not in nodes:
                 new.add(node)
+                if len(new) > room:
+                    return
+        ends = ((via, place, False) for via, place in self._steps.ends(self._way, self._whole))
+        links = ((via, other, True) for via, other in self._steps.links(self._way, self._vias))
+        for arrival in chain(ends, links):
+            coming.append(arrival)
+            if arrival[1] not in nodes:
+                new.add(arrival[1])
                 if len(new) > room:
                     return
 
     def arrive(self, distance: int) -> None:
         """What was one edge away is reached, as far as there is room."""
         seen, visited, is_up = self._seen, self._visited, self._way == "upstream"
-        self._places = list[Node]()
-        self._vias = list[Node]()
-        self._whole = list[Node]()
-        for origin, node, whole in self._coming.pop(distance, ()):
-            if origin not in seen.nodes or not seen.take(node, distance):
+        nodes, edges = seen.nodes, seen.edges
+        places, vias, whole = list[Node](), list[Node](), list[Node]()
+        for origin, node, as_a_whole in self._coming.pop(distance, ()):
+            if origin not in nodes or (node not in nodes and not seen.take(node, distance)):
                 continue
-            seen.edges[(node, origin) if is_up else (origin, node)] = None
+            edges[(node, origin) if is_up else (origin, node)] = None
             known = visited.get(node)
             if known is None:
-                (self._vias if node[0] in VIAS else self._places).append(node)
-            if known is None or (whole and not known):
-                visited[node] = whole
-                if whole:
-                    self._whole.append(node)
-
-    def _near(self) -> Iterator[tuple[Node, Node, Node | None, bool]]:
-        for near, via, far in self._steps.steps(self._way, self._places):
-            if via is not None:
-                yield near, via, far, False
-            elif far is not None:
-                yield near, far, None, False
-        for via, place in self._steps.ends(self._way, self._whole):
-            yield via, place, None, False
-        for via, other in self._steps.links(self._way, self._vias):
-            yield via, other, None, True
+                (vias if node[0] in VIAS else places).append(node)
+            if known is None or (as_a_whole and not known):
+                visited[node] = as_a_whole
+                if as_a_whole:
+                    whole.append(node)
+        self._places, self._vias, self._whole = places, vias, whole
 
 
 class Known:
-    """Steps that are in memory."""
+    """Steps that are in memory, for walks that go some ways alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, ways: Iterable[Way]) -> None:
         """Knows none."""
-        self._steps: dict[Way, defaultdict[Node, list[Step]]] = {way: defaultdict(list) for way in _WAYS}
-        self._ends: dict[Way, defaultdict[Node, list[Edge]]] = {way: defaultdict(list) for way in _WAYS}
-        self._links: dict[Way, defaultdict[Node, list[Edge]]] = {way: defaultdict(list) for way in _WAYS}
+        self._steps: dict[Way, defaultdict[Node, list[Step]]] = {way: defaultdict(list) for way in ways}
+        self._ends: dict[Way, defaultdict[Node, list[Edge]]] = {way: defaultdict(list) for way in ways}
+        self._links: dict[Way, defaultdict[Node, list[Edge]]] = {way: defaultdict(list) for way in ways}
+        self._is_up, self._is_down = "upstream" in self._steps, "downstream" in self._steps
 
     def add(self, source: Node | None, via: Node | None, target: Node | None) -> None:
         """The source fed the target by way of `via`; of a via that only reads or writes one end is null."""
-        if target is not None:
-            self.add_one_way("upstream", target, via, source)
-        if source is not None:
-            self.add_one_way("downstream", source, via, target)
-        if via is not None and target is None and source is not None:
+        if target is not None and self._is_up:
+            self._steps["upstream"][target].append((target, via, source))
+        if source is not None and self._is_down:
+            self._steps["downstream"][source].append((source, via, target))
+        if via is None:
+            return
+        if target is None and source is not None and self._is_up:
             self._ends["upstream"][via].append((via, source))
-        if via is not None and source is None and target is not None:
+        if source is None and target is not None and self._is_down:
             self._ends["downstream"][via].append((via, target))
 
     def add_one_way(self, way: Way, near: Node, via: Node | None, far: Node | None) -> None:
@@ -205,8 +207,10 @@ class Known:
 
     def add_link(self, source: Node, target: Node) -> None:
         """One via feeds the other."""
-        self._links["upstream"][target].append((target, source))
-        self._links["downstream"][source].append((source, target))
+        if self._is_up:
+            self._links["upstream"][target].append((target, source))
+        if self._is_down:
+            self._links["downstream"][source].append((source, target))
 
     def steps(self, way: Way, near: Sequence[Node]) -> Iterator[Step]:
         """As `Steps`."""
@@ -219,6 +223,3 @@ class Known:
     def links(self, way: Way, vias: Sequence[Node]) -> Iterator[Edge]:
         """As `Steps`."""
         return (link for via in vias for link in self._links[way].get(via, ()))
-
-
-_WAYS: Final[tuple[Way, Way]] = ("upstream", "downstream")

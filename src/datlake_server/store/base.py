@@ -29,7 +29,7 @@ class Tx(Protocol):
         """The first row of the named statement, or null."""
         ...
 
-    def rows(self, kind: type[R], name: str, /, **values: Value) -> list[R]:
+    def rows(self, kind: Callable[..., R], name: str, /, **values: Value) -> list[R]:
         """As `all`, but each `kind` is made of the columns in their order, whatever their names, and none is checked.
 
         For thousands of rows, and for statements whose columns are no others' business: a tenth of the cost of `all`.

@@ -69,7 +69,7 @@ class SqliteTx:
         rows = self.all(kind, name, **values)
         return rows[0] if rows else None
 
-    def rows(self, kind: type[R], name: str, /, **values: Value) -> list[R]:
+    def rows(self, kind: Callable[..., R], name: str, /, **values: Value) -> list[R]:
         """The rows of the named statement, each a `kind` made of the columns in their order, unchecked."""
         return list(starmap(kind, self._connection.execute(self._statements[name], values)))
 
