@@ -57,14 +57,18 @@ def entry_of_dataset(facet: Mapping[str, object] | None, target: DatasetName, ow
     return _entry({**facet, "type": "DATASET", "namespace": target[0], "name": target[1]}, own)
 
 
-def told_datasets(
-    job_facet: Facet | None, outputs: Iterable[Dataset], own: JobName
-) -> tuple[list[Dataset], list[Dataset]]:
-    """The inputs and outputs that facets name, whether or not the event lists them as well."""
-    entries = entries_of_job(_said(job_facet), own)
+def entries_of_event(job_facet: Facet | None, outputs: Iterable[Dataset], own: JobName) -> list[Entry]:
+    """What the facets of the event's job and of its outputs say."""
+    entries = [] if job_facet is None else entries_of_job(_said(job_facet), own)
     for one in outputs:
-        entry = entry_of_dataset(_said(one.facets.get(LINEAGE)), (one.namespace, one.name), own)
-        entries += [entry] if entry else []
+        if facet := one.facets.get(LINEAGE):
+            entry = entry_of_dataset(_said(facet), (one.namespace, one.name), own)
+            entries += [entry] if entry else []
+    return entries
+
+
+def told_datasets(entries: Iterable[Entry], own: JobName) -> tuple[list[Dataset], list[Dataset]]:
+    """The inputs and outputs that facets name, whether or not the event lists them as well."""
     read = {source: None for entry in entries if entry.job == own for source in entry.sources}
     written = {entry.target: None for entry in entries if entry.target}
     return [Dataset(*name) for name in read], [Dataset(*name) for name in written]

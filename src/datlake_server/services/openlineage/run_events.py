@@ -59,7 +59,6 @@ class RunMerge:
 
     def _tell_job(self, job_id: int) -> None:
         batch, facets = self._batch, self._event.job_facets
-        entries: list[explicit.Entry] = []
         batch.facets.put(Owner("job", subject=job_id), facets, self._at)
         if facet := facets.get("tags"):
             effects.tag(batch, effects.Tagged("job", subject=job_id), facet, self._at)
@@ -68,11 +67,9 @@ class RunMerge:
             owner = Owner("run", self._state.row.run_id)
             batch.facets.watch(owner, is_new=self._state.is_new)
             batch.facets.put(owner, {explicit.JOB_LINEAGE: facet}, self._at)
-            entries = explicit.entries_of_job(None if facet.is_deleted else facet.read(), self._job)
-            explicit.declare(batch, entries, self._job, self._at)
-        dependencies = self._event.run_facets.get(explicit.DEPENDENCIES)
-        if entries or dependencies:
-            explicit.name_jobs(batch, entries, dependencies, self._job)
+        entries = explicit.entries_of_event(facet, self._event.outputs, self._job)
+        explicit.declare(batch, entries, self._job, self._at)
+        explicit.name_jobs(batch, entries, self._event.run_facets.get(explicit.DEPENDENCIES), self._job)
 
     def _all_data(self) -> tuple[Sequence[Dataset], Sequence[Dataset]]:
         """The inputs and outputs of the event, with those that its facets name alone."""
@@ -83,10 +80,10 @@ class RunMerge:
             self._batch.facets.put(owner, dataset.own_facets, self._at)
         renamed = [name for dataset in event.outputs if (name := self._tell_dataset(dataset))]
         inputs = [*event.inputs, *(Dataset(*name) for name in renamed)]
-        job_facet = event.job_facets.get(explicit.LINEAGE)
-        if job_facet is None and all(explicit.LINEAGE not in one.facets for one in event.outputs):
+        entries = explicit.entries_of_event(event.job_facets.get(explicit.LINEAGE), event.outputs, self._job)
+        if not entries:
             return inputs, event.outputs
-        read, written = explicit.told_datasets(job_facet, event.outputs, self._job)
+        read, written = explicit.told_datasets(entries, self._job)
         return [*inputs, *_missing(read, inputs)], [*event.outputs, *_missing(written, event.outputs)]
 
     def _tell_dataset(self, dataset: Dataset) -> tuple[str, str] | None:
