@@ -21,6 +21,8 @@ def requests(run_id: str) -> dict[str, tuple[str, str, object]]:
     items = {"items": [{"uri": "s3://b/x"}]}
     snapshot = {"table_name": f"t-{run_id}", "uri": "s3://b/1", "format": "csv"}
     event = {"event_type": "told", "job_name": "again", "run_id": run_id}
+    job = {"namespace": "again", "name": "again"}
+    told = {"eventType": "START", "eventTime": "2026-01-01T00:00:00Z", "run": {"runId": f"ol-{run_id}"}, "job": job}
     return {
         "StartRun": ("POST", "/jobs/again/runs", {"metadata": {"a": 1}}),
         "CompleteRun": ("PUT", f"/jobs/again/runs/{run_id}/complete", {"success": True}),
@@ -29,6 +31,8 @@ def requests(run_id: str) -> dict[str, tuple[str, str, object]]:
         "RegisterSnapshot": ("POST", "/jobs/register-snapshot", snapshot),
         "LogEvent": ("POST", "/events/broadcast", event),
         "LogEvents": ("POST", "/events/batch", {"events": [event, event]}),
+        "RecordLineage": ("POST", "/lineage", told),
+        "RecordLineageBatch": ("POST", "/lineage/batch", [told, {}]),  # one is refused, so that there is an answer
     }
 
 
