@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from datlake_sdk.lineage.events import Dataset, Facet, ParsedEvent
+    from datlake_sdk.wire.models import Transformation
     from datlake_server.services.openlineage.batch import Batch
     from datlake_server.services.openlineage.explicit import Entry
 
@@ -40,13 +41,14 @@ def of_dataset(batch: Batch, dataset: Dataset, table_id: int, at: int) -> None:
     """The dataset is declared to be what the event says."""
     _tell(batch, dataset, table_id, at)
     own = ("", "")
+    fed = _fed(batch, dataset, table_id)
     entry = explicit.entry_of_dataset(
         _said(dataset.facets.get(explicit.LINEAGE)), (dataset.namespace, dataset.name), own
     )
     if entry is not None:
         _Declares(batch, NO_JOB, own, at).entries([entry])
-    elif body := _said(dataset.facets.get("columnLineage")):
-        columns.declare(batch.tx, NO_JOB, columns.read(body, table_id, batch.table_of), at)
+    else:
+        columns.declare(batch.tx, NO_JOB, fed, at)
 
 
 class _Declares:
@@ -62,7 +64,7 @@ class _Declares:
         """The job writes the dataset, from what its facet says, else from `inputs`; null where the job's facet says."""
         target = self._batch.table_id(dataset)
         self._edge(0, target)
-        name = (dataset.namespace, dataset.name)
+        name, fed = (dataset.namespace, dataset.name), _fed(self._batch, dataset, target)
         entry = explicit.entry_of_dataset(_said(dataset.facets.get(explicit.LINEAGE)), name, self._own)
         if entry is not None:
             self.entries([entry])
@@ -70,8 +72,7 @@ class _Declares:
             return
         for source in inputs:
             self._edge(source, target)
-        if body := _said(dataset.facets.get("columnLineage")):
-            self._columns(body, target)
+        columns.declare(self._batch.tx, self._job_id, fed, self._at)
 
     def entries(self, entries: list[Entry]) -> None:
         """Targets are fed by what the entries say."""
@@ -87,7 +88,8 @@ class _Declares:
         self._edge(0, target)
         for source in entry.sources:
             self._edge(self._batch.table_named(*source), target)
-        self._columns(entry.body, target)
+        told = columns.read(entry.body, target, self._batch.table_of)
+        columns.declare(self._batch.tx, self._job_id, told, self._at)
 
     def _job(self, entry: Entry) -> None:
         for source in entry.sources if entry.job == self._own else ():
@@ -101,14 +103,15 @@ class _Declares:
         if self._job_id != NO_JOB or (source and target):  # without a job there is nothing to stand at the other end
             explicit.declare_edge(self._batch, self._job_id, source, target, self._at)
 
-    def _columns(self, body: dict[str, object], target: int) -> None:
-        told = columns.read(body, target, self._batch.table_of)
-        columns.declare(self._batch.tx, self._job_id, told, self._at)
-
 
 def _tell(batch: Batch, dataset: Dataset, table_id: int, at: int) -> None:
     batch.facets.put(Owner("dataset", subject=table_id), dataset.facets, at)
     effects.of_dataset(batch, table_id, dataset, "", at)
+
+
+def _fed(batch: Batch, dataset: Dataset, table_id: int) -> dict[columns.Columns, list[Transformation]]:
+    """What the dataset's column lineage says; the datasets that it names are there, whatever outweighs it."""
+    return columns.read(_said(dataset.facets.get("columnLineage")) or {}, table_id, batch.table_of)
 
 
 def _said(facet: Facet | None) -> dict[str, object] | None:
