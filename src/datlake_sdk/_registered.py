@@ -30,6 +30,7 @@ class RegisteredSnapshot(TypedDict):
     metadata: dict[str, object]
     column_lineage: dict[str, object] | None
     late: bool
+    store_version: str | None
     deferred: bool
 
 
@@ -57,6 +58,7 @@ def deferred(op: RegisterSnapshot) -> RegisteredSnapshot:
         metadata=op.metadata,
         column_lineage=op.column_lineage,
         late=False,
+        store_version=None,
         deferred=True,
     )
 

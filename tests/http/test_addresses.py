@@ -77,7 +77,7 @@ def test_pages_load_nothing_and_run_nothing(server: Server, path: str) -> None:
 
 def test_the_docs_page_shows_every_operation(server: Server) -> None:
     text = server.ask("GET", "/docs").body.decode()
-    assert all(f'id="{op_type.__name__}"' in text for op_type in OPERATIONS)
+    assert [op_type.__name__ for op_type in OPERATIONS if f'id="{op_type.__name__}"' not in text] == []
     links = set(re.findall(r'href="#([^"]+)"', text))
     assert links <= set(re.findall(r'id="([^"]+)"', text))
 

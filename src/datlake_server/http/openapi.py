@@ -201,13 +201,18 @@ def _summary(op_type: type[Op[object]]) -> str:
 
 def _tag(path: str) -> str:
     first = path.split("/")[1]
-    return {"snapshots": "tables", "datasets": "objects", "namespaces": "server", "config": "server"}.get(
-        "tables" if path.endswith("register-snapshot") else first,
-        "tables" if path.endswith("register-snapshot") else first,
-    )
+    return _SHOWN_UNDER.get("tables" if path.endswith("register-snapshot") else first, first)
 
 
 _METHODS: Final = ("parameters", "get", "head", "post", "put", "patch", "delete")
+_SHOWN_UNDER: Final = {
+    "tables": "tables",
+    "snapshots": "tables",
+    "datasets": "objects",
+    "search": "lineage",
+    "namespaces": "server",
+    "config": "server",
+}
 _TAGS: Final = ("jobs", "runs", "tables", "events", "lineage", "objects", "server")
 _REPLAYED: Final[Json] = {
     "schema": {"type": "string", "const": "true"},
