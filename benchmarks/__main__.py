@@ -18,6 +18,7 @@ MEASURES = {
     "P4": "p04_http_run",
     "P5": "p05_events",
     "P7": "p07_ingest",
+    "P8": "p08_lineage",
     "P10": "p10_artifacts",
     "P13": "p13_command_line",
 }
