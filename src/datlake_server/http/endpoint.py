@@ -35,8 +35,8 @@ DEPTH_LIMIT: Final = 64  # deeper JSON is no metadata; it would only exhaust who
 BATCHES: Final[frozenset[type[Op[object]]]] = frozenset({LogEvents, RecordLineageBatch})
 TAGGED: Final[frozenset[type[Op[object]]]] = frozenset({GetSnapshot, GetTableSnapshot, LatestSnapshot, Lineage})
 
-_STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_ESCAPES: Final = re.compile(rb"\\.", re.DOTALL)
+_NEITHER_BRACKETS_NOR_QUOTES: Final = bytes(byte for byte in range(256) if byte not in b'[]{}"')
 _JSON_TYPE: Final = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 KEY_PATTERN: Final = r'^("([ !#-\[\]-~]|\\["\\])+"|[!#-~][!-~]*)$'
 _KEY: Final = re.compile(KEY_PATTERN)
@@ -137,12 +137,24 @@ def require_json(content_type: str | None, body: bytes) -> None:
         )
 
 
+def _brackets(body: bytes) -> bytes:
+    """The brackets outside of strings."""
+    plain = _ESCAPES.sub(b"", body) if b"\\" in body else body
+    return b"".join(plain.translate(None, _NEITHER_BRACKETS_NOR_QUOTES).split(b'"')[::2])
+
+
 def require_shallow(body: bytes) -> None:
     """Raises `InvalidRequest` (422) for JSON that is nested deeper than anybody reads."""
     if body.count(b"[") + body.count(b"{") <= DEPTH_LIMIT:
         return
+    brackets = _brackets(body)
+    left = brackets
+    for _ in range(DEPTH_LIMIT // 2):  # what is shallow is gone in a few rounds, each a level or two; a batch has many
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
+        if not left:
+            return
     depth = 0
-    for bracket in _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS):
+    for bracket in brackets:
         depth += 1 if bracket in b"[{" else -1
         if depth > DEPTH_LIMIT:
             raise InvalidRequest(f"the JSON is nested deeper than {DEPTH_LIMIT} levels", code="too_deep")

@@ -5,9 +5,10 @@ An empty source field is the whole source, an empty target field every column of
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, cast
 
-from msgspec import Struct
+from msgspec import Struct, json
 from msgspec.structs import asdict, astuple, replace
 
 from datlake_sdk.wire.models import Transformation
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 # What a target may have at most: beyond, nobody can read it, and a run would pay for it.
 MOST: Final = 20_000
 WHOLE: Final = ""
+_FACETS_KEPT: Final = 500  # a few kilobytes each
 NO_JOB: Final = 0  # a dataset, of itself
 
 
@@ -31,6 +33,16 @@ class Columns(Struct, frozen=True):
     source_field: str
     target: int
     target_field: str
+
+
+class _Fed(Struct, frozen=True):
+    """What is said of one field, before names are looked up."""
+
+    field: str
+    namespace: str | None
+    name: str | None
+    source_field: str
+    steps: list[Transformation]
 
 
 class _Known(Struct, frozen=True):
@@ -48,15 +60,38 @@ def read(
 
     `table_of` gives the number of a table by namespace and name, null for what is none.
     """
-    found: dict[Columns, list[Transformation]] = {}
+    return _found(_fed(told), target, table_of)
+
+
+def read_text(
+    told: str, target: int, table_of: Callable[[str | None, str | None], int | None]
+) -> dict[Columns, list[Transformation]]:
+    """As `read`, of a facet as text, which the runs of a job tell again and again: it is looked through once."""
+    return _found(_fed_of(told), target, table_of)
+
+
+@lru_cache(maxsize=_FACETS_KEPT)
+def _fed_of(told: str) -> tuple[_Fed, ...]:
+    return tuple(_fed(json.decode(told, type=dict[str, object])))
+
+
+def _fed(told: Mapping[str, object]) -> Iterator[_Fed]:
     for field, one in _sources(told):
-        name, namespace = _text(one.get("name")), _text(one.get("namespace"))
-        source = table_of(namespace, name) if one.get("type", "DATASET") != "JOB" else None
+        if one.get("type", "DATASET") != "JOB":
+            source = _text(one.get("field")) or WHOLE
+            yield _Fed(field, _text(one.get("namespace")), _text(one.get("name")), source, _transformations(one))
+
+
+def _found(
+    fed: Iterable[_Fed], target: int, table_of: Callable[[str | None, str | None], int | None]
+) -> dict[Columns, list[Transformation]]:
+    found: dict[Columns, list[Transformation]] = {}
+    for one in fed:
+        source = table_of(one.namespace, one.name)
         if source is None or len(found) >= MOST:
             continue
-        key = Columns(source, _text(one.get("field")) or WHOLE, target, field)
-        steps = found.setdefault(key, [])
-        steps += [step for step in _transformations(one) if step not in steps]
+        steps = found.setdefault(Columns(source, one.source_field, target, one.field), [])
+        steps += [step for step in one.steps if step not in steps]
     return found
 
 
@@ -107,9 +142,9 @@ def _known(tx: Tx, run: RunRow, target: int) -> dict[Columns, _Known]:
 
 def _add(tx: Tx, run: RunRow, new: Mapping[Columns, str], at: int) -> None:
     if new:
-        rows = [(*astuple(key), steps) for key, steps in new.items()]
-        for step in ("columns.count_all", "columns.add_all"):
-            tx.do(step, job_id=run.job_id, run_id=run.run_id, at=at, rows=json_text(rows))
+        rows = [(*astuple(key), steps, at, run.run_id) for key, steps in new.items()]
+        tx.do_each("columns.count_one", [(*row, run.job_id) for row in rows])
+        tx.do_each("columns.add", rows)
 
 
 def _joined(before: _Known, steps: str, telling: Telling) -> _Known:

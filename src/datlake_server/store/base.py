@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from datlake_sdk.errors import DatlakeError
 
@@ -38,6 +38,10 @@ class Tx(Protocol):
 
     def do(self, name: str, /, **values: Value) -> int:
         """Runs the named statement; answers how many rows it changed."""
+        ...
+
+    def do_each(self, name: str, rows: Iterable[Sequence[Value]]) -> None:
+        """Runs the named statement once for each row, whose values are its parameters ?1, ?2 … in their order."""
         ...
 
     def nested(self, work: Callable[[], R]) -> R:

@@ -20,7 +20,7 @@ from datlake_server.store import refusals
 from datlake_server.store.statements import migrations, statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from datlake_sdk.errors import DatlakeError
     from datlake_server.store.base import Tx, Value
@@ -78,6 +78,10 @@ class SqliteTx:
         before = self._connection.total_changes()
         self._connection.execute(self._statements[name], values).fetchall()
         return self._connection.total_changes() - before
+
+    def do_each(self, name: str, rows: Iterable[Sequence[Value]]) -> None:
+        """Runs the named statement once for each row of values."""
+        self._connection.executemany(self._statements[name], rows).fetchall()
 
     def nested(self, work: Callable[[], R]) -> R:
         """What `work` answers; nothing of what it changed stays when it raises, and the transaction goes on."""

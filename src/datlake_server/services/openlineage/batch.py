@@ -114,7 +114,7 @@ class Batch:
         """What a column lineage facet says of the table `target`; the same one comes with every event of a run."""
         key = (facet.digest, target)
         if key not in self._columns:
-            self._columns[key] = columns.read(facet.read(), target, self.table_of)
+            self._columns[key] = columns.read_text(facet.value, target, self.table_of)
         return self._columns[key]
 
     def symlinks_of(self, table_id: int) -> list[tuple[str, str]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from msgspec import Struct
 
 from datlake_sdk.lineage.events import Facet
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
 
     from datlake_server.store.base import Tx
 
-# A statement over JSON is read as a whole.
-_ROWS_AT_ONCE: Final = 2_000
+_RUN: Final = 1  # the places in a row of a run's id and of the value
+_VALUE: Final = 4
 
 
 class Owner(Struct, frozen=True):
@@ -90,10 +89,9 @@ class Facets:
             for owner, new in self._new.items()
             for name, row in new.items()
         ]
-        for at in range(0, len(rows), _ROWS_AT_ONCE):
-            text = msgspec.json.encode(rows[at : at + _ROWS_AT_ONCE]).decode()
-            for step in ("openlineage.tell_facets_again", "openlineage.put_facets"):
-                self._tx.do(step, facets=text)
+        lasting = [row for row in rows if not row[_RUN]]
+        self._tx.do_each("openlineage.tell_facet_again", [(*row[:_VALUE], *row[_VALUE + 1 :]) for row in lasting])
+        self._tx.do_each("openlineage.put_facet", rows)
         self._new.clear()
 
     def _read(self, owner: Owner) -> list[_Stored]:

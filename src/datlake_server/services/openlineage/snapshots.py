@@ -196,7 +196,7 @@ def _content(batch: Batch, owner: Owner) -> dict[str, str | int | None]:
         "format": form[:256] if isinstance(form, str) and form else UNKNOWN_FORMAT,
         "row_count": _count(statistics.get("rowCount")),
         "size_bytes": _count(statistics.get("size")),
-        "column_lineage": "null" if fed is None else json_text(_without_marks(fed.read())),
+        "column_lineage": "null" if fed is None else _column_lineage_of(fed.value),
     }
 
 
@@ -205,6 +205,11 @@ def _schema_of(facet: str) -> tuple[str, str]:
     """The schema that the facet tells and its fields, as they are stored. The same one comes with every run."""
     schema = cast("Schema", _without_marks(json.decode(facet, type=dict[str, object])))
     return json_text(schema), json_text(fields_of(schema))
+
+
+@lru_cache(maxsize=_SCHEMAS_KEPT)
+def _column_lineage_of(facet: str) -> str:
+    return json_text(_without_marks(json.decode(facet, type=dict[str, object])))
 
 
 def _without_marks(facet: dict[str, object]) -> dict[str, object]:

@@ -5,9 +5,10 @@ WHERE run_id = :run_id AND target = :target;
 -- name: columns.all_of_run
 SELECT source, source_field, target, target_field FROM column_pairs WHERE run_id = :run_id;
 
--- name: columns.add_all
+-- name: columns.add
+-- source, source_field, target, target_field, transformations, at, run_id
 INSERT INTO column_pairs (run_id, source, source_field, target, target_field, transformations, at)
-SELECT :run_id, f.value ->> 0, f.value ->> 1, f.value ->> 2, f.value ->> 3, f.value ->> 4, :at FROM json_each(:rows) f;
+VALUES (?7, ?1, ?2, ?3, ?4, ?5, ?6);
 
 -- name: columns.put
 UPDATE column_pairs SET transformations = :transformations, at = :at
@@ -18,12 +19,11 @@ WHERE run_id = :run_id AND target = :target AND target_field = :target_field AND
 DELETE FROM column_pairs WHERE run_id = :run_id AND source = :source AND source_field = :source_field
     AND target = :target AND target_field = :target_field;
 
--- name: columns.count_all
--- One run more for each; the transformations are those of the run that told last.
+-- name: columns.count_one
+-- One run more; the transformations are those of the run that told last. As columns.add, and then job_id.
 INSERT INTO column_edges (source, source_field, job_id, target, target_field, transformations,
                           first_seen, last_seen, run_count, last_run_id)
-SELECT f.value ->> 0, f.value ->> 1, :job_id, f.value ->> 2, f.value ->> 3, f.value ->> 4, :at, :at, 1, :run_id
-FROM json_each(:rows) f WHERE true
+VALUES (?1, ?2, ?8, ?3, ?4, ?5, ?6, ?6, 1, ?7)
 ON CONFLICT (source, source_field, job_id, target, target_field) DO UPDATE SET
     first_seen = min(column_edges.first_seen, excluded.first_seen),
     last_seen = CASE WHEN column_edges.run_count = 0 THEN excluded.last_seen

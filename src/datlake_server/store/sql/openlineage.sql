@@ -36,18 +36,14 @@ WHERE run_id = :run_id;
 -- Of what events imply; what an SDK registered says itself which job made it.
 UPDATE snapshots SET job_name = :job_name WHERE run_id = :run_id AND implied IN (2, 3);
 
--- name: openlineage.tell_facets_again
+-- name: openlineage.tell_facet_again
 -- What a facet says is written once, however often it is told: nothing that follows from it is touched.
-UPDATE openlineage_facets SET at = f.at
-FROM (SELECT value ->> 0 AS kind, value ->> 1 AS run_id, value ->> 2 AS subject, value ->> 3 AS name, value ->> 5 AS at,
-             value ->> 6 AS digest FROM json_each(:facets)) f
-WHERE openlineage_facets.run_id = f.run_id AND openlineage_facets.subject = f.subject AND openlineage_facets.kind = f.kind
-  AND openlineage_facets.name = f.name AND openlineage_facets.digest = f.digest AND openlineage_facets.at < f.at;
+-- kind, run_id, subject, name, at, digest
+UPDATE openlineage_facets SET at = ?5
+WHERE run_id = ?2 AND subject = ?3 AND kind = ?1 AND name = ?4 AND digest = ?6 AND at < ?5;
 
--- name: openlineage.put_facets
-INSERT INTO openlineage_facets (kind, run_id, subject, name, value, at, digest)
-SELECT f.value ->> 0, f.value ->> 1, f.value ->> 2, f.value ->> 3, f.value ->> 4, f.value ->> 5, f.value ->> 6
-FROM json_each(:facets) f WHERE true
+-- name: openlineage.put_facet
+INSERT INTO openlineage_facets (kind, run_id, subject, name, value, at, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 ON CONFLICT (run_id, subject, kind, name) DO UPDATE SET value = excluded.value, at = excluded.at, digest = excluded.digest
 WHERE (excluded.at, excluded.digest) > (openlineage_facets.at, openlineage_facets.digest);
 
