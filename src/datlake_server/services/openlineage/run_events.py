@@ -11,7 +11,7 @@ from datlake_server.services.openlineage.data import tell
 from datlake_server.services.openlineage.facets import Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from datlake_sdk.lineage.events import ParsedEvent
     from datlake_sdk.wire.models import Transformation
@@ -115,7 +115,8 @@ class RunMerge:
                 snapshots.describe(batch, state.row.run_id, table_id, snapshot_id)
         if explicit.LINEAGE in changed:
             self._mark()
-        if changed & _FEEDING or is_earlier:
+        is_moved = is_known and _written_at(before, table_id) != _written_at(state.told, table_id)
+        if changed & _FEEDING or is_moved:
             self._record_columns(table_id)
 
     def _record_columns(self, table_id: int) -> None:
@@ -124,7 +125,7 @@ class RunMerge:
         owner = Owner("output", state.row.run_id, table_id)
         batch.facets.watch(owner)
         entries = explicit.stated_entries(batch, state).get(table_id) if state.states_lineage else None
-        first_at = min(span.first_at for key, span in state.told.items() if key[:2] == ("output", table_id))
+        first_at = _written_at(state.told, table_id)
         found: dict[columns.Columns, list[Transformation]] = {}
         if entries is None:
             facet = batch.facets.facet(owner, "columnLineage")
@@ -140,6 +141,16 @@ class RunMerge:
         if not self._state.states_lineage:
             self._state.states_lineage = True
             self._batch.tx.do("openlineage.mark_run", run_id=self._state.row.run_id, mark=explicit.STATES_LINEAGE)
+
+
+def _written_at(told: Mapping[Key, Span], table_id: int) -> int:
+    """When the run was first told to write the table: with a version, where one is told, as its snapshots are."""
+    firsts = [
+        (not version, span.first_at)
+        for (role, table, version), span in told.items()
+        if (role, table) == ("output", table_id)
+    ]
+    return min(firsts)[1]
 
 
 def _missing(named: Sequence[Dataset], listed: Sequence[Dataset]) -> list[Dataset]:
