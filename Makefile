@@ -98,7 +98,8 @@ test-engines: $(VENV)/dev.stamp $(ENGINES)/dbt.stamp $(ENGINES)/airflow.stamp ##
 	@DATLAKE_ENGINES="$(CURDIR)/$(ENGINES)" $(BIN)/python -m pytest tests/engines -s --timeout 900 $(TEST_ARGS)
 
 faults: $(VENV)/dev.stamp ## Run the long round of the fault suite and keep its figures (an hour and more; root for all of it)
-	@DATLAKE_FAULTS=long $(BIN)/python -m pytest tests/faults tests/properties/test_any_order.py tests/properties/test_outbox_machine.py \
+	@DATLAKE_FAULTS=long $(BIN)/python -m pytest tests/faults tests/properties/test_any_order.py \
+	  tests/properties/test_openlineage_any_order.py tests/properties/test_outbox_machine.py \
 	  tests/behaviour/test_endings_table.py -s --timeout 3600 $(TEST_ARGS)
 
 check: $(VENV)/dev.stamp ## Lint, format, types, layers, documents: all that CI asks beside the tests

@@ -64,10 +64,10 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
 
 def fold(operations: Operations) -> World:
     """What is known after `operations`, whatever their order and however often each of them is there."""
-    return _Fold(list(operations)).world()
+    return Fold(list(operations)).world()
 
 
-class _Fold:
+class Fold:
     """Takes the operations apart by what they tell; each part is folded by itself."""
 
     def __init__(self, operations: list[Op[object]]) -> None:
@@ -83,6 +83,7 @@ class _Fold:
         self.data = self._data()
 
     def world(self) -> World:
+        """All that is known."""
         return World(
             runs={run_id: self._run(run_id) for run_id in self.jobs},
             events=self._events(),
@@ -102,7 +103,7 @@ class _Fold:
     def _run(self, run_id: str) -> Run:
         ops = [op for op in self.of_runs if op.run_id == run_id]
         starts = [op for op in ops if isinstance(op, StartRun)]
-        endings = _endings(op for op in self.endings if op.run_id == run_id)
+        endings = endings_of(op for op in self.endings if op.run_id == run_id)
         shown = endings[0] if endings else None
         namespace, job_name = self.jobs[run_id]
         return Run(
@@ -287,7 +288,7 @@ def moment_of(op: OfRun) -> datetime:
     return (op.ended_at if isinstance(op, CompleteRun) else op.added_at) or NEVER
 
 
-def _endings(operations: Iterable[CompleteRun]) -> list[Ending]:
+def endings_of(operations: Iterable[CompleteRun]) -> list[Ending]:
     """All of them, the earliest first; of two errors for the same end the greater text stays."""
     errors: dict[tuple[datetime, RunState], str] = {}
     for op in operations:
