@@ -11,6 +11,7 @@ import msgspec
 
 from datlake_sdk.wire.models import Transformation
 from datlake_sdk.wire.times import micros
+from tests.properties.openlineage_shown import canonical
 from tests.properties.openlineage_told import (
     NOBODY,
     Entry,
@@ -66,6 +67,11 @@ def rows_of(fold: OpenFold, world: World, tables: Iterable[Name]) -> dict[str, R
             (one.table, micros(one.at), one.state, one.run_id, one.before) for one in lifecycle_of(fold.events)
         },
         "groups": set(_groups(fold.events, tables)),
+        "facets": set(_facets(fold)),
+        "events": {
+            (one.digest, micros(one.at), one.kind, one.run_id, *one.job, one.dataset and one.dataset.name, one.body)
+            for one in fold.events
+        },
     }
 
 
@@ -300,6 +306,13 @@ def _groups(events: Iterable[Event], tables: Iterable[Name]) -> Iterator[tuple[N
         if len(group) > 1:
             shown = min(group, key=lambda name: ("://" in name[0] or name[0] == "file", name))
             yield from ((table, shown) for table in group)
+
+
+def _facets(fold: OpenFold) -> Iterator[tuple[object, ...]]:
+    for (kind, run_id, subject), facets in fold.facets.items():
+        for name, facet in facets.items() if run_id else ():
+            table = subject if subject != NOBODY else None
+            yield kind, run_id, table, name, micros(facet.at), facet.digest, canonical(facet.value)
 
 
 def _said(facets: Mapping[str, Facet], name: str) -> Json | None:

@@ -47,10 +47,12 @@ STATEMENTS = {
                        JOIN jobs s ON s.job_id = p.source JOIN jobs t ON t.job_id = p.target""",
     "lifecycle": "SELECT table_id AS source, at, state, run_id, other AS target FROM lifecycle",
     "groups": "SELECT table_id AS source, group_id AS target FROM same_tables",
-    "run_facets": "SELECT run_id, name, value FROM openlineage_facets WHERE kind = 'run'",
-    "data_facets": """SELECT kind, run_id, subject AS source, name, value FROM openlineage_facets
-                      WHERE kind IN ('input', 'output')""",
-    "events": "SELECT digest, event_at, event_type, run_id, body FROM openlineage_events",
+    # Those that are of a run, also what was taken back; those of jobs and tables are shown with them.
+    "facets": """SELECT kind, run_id, subject AS source, name, at, digest, value FROM openlineage_facets
+                 WHERE kind IN ('run', 'input', 'output')""",
+    "events": """SELECT e.digest, e.event_at, e.event_type, coalesce(e.run_id, ''), coalesce(j.namespace, ''),
+                        coalesce(j.name, ''), e.table_id AS source, e.body AS value
+                 FROM openlineage_events e LEFT JOIN jobs j ON j.job_id = e.job_id""",
 }
 
 
@@ -118,6 +120,7 @@ def _table(lake: Lake, listed: Table) -> Table:
 
 def _snapshots(lake: Lake, table: Table) -> list[Snapshot]:
     page = lake.dispatch(ListSnapshots(namespace=table.namespace, table_name=table.table_name, limit=MOST))
+    assert sorted(one.version for one in page.items) == list(range(1, len(page.items) + 1))
     return [_snapshot(one) for one in page.items]
 
 
@@ -152,10 +155,16 @@ def _named(connection: apsw.Connection, statement: str, names: dict[object, Name
         columns = [column[0] for column in cursor.getdescription()]
     except apsw.ExecutionCompleteError:
         return set()
-    return {
-        tuple(
-            names.get(value) if column in {"source", "target"} else value
-            for column, value in zip(columns, row, strict=True)
-        )
-        for row in cursor
-    }
+    return {tuple(_plain(column, value, names) for column, value in zip(columns, row, strict=True)) for row in cursor}
+
+
+def _plain(column: str, value: object, names: dict[object, Name]) -> object:
+    """The name of a table for its number, and JSON as anybody would write it."""
+    if column in {"source", "target"}:
+        return names.get(value)
+    return canonical(msgspec.json.decode(str(value))) if column == "value" else value
+
+
+def canonical(value: object) -> str:
+    """The value as JSON, the same whatever the order of its keys."""
+    return msgspec.json.encode(value, order="sorted").decode()

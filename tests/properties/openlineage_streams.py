@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -236,7 +236,7 @@ def events(draw: Draw) -> Json:
 @st.composite
 def streams(draw: Draw) -> list[Item]:
     """What some producers and some SDKs tell, in some order."""
-    stream: list[Item] = draw(st.lists(events(), min_size=1, max_size=7))
+    stream: list[Item] = [draw(events()) for _ in range(draw(st.integers(2, 8)))]
     if draw(st.booleans()):
         stream += draw(st.lists(sdk.operations, max_size=4))
         for snapshot_id in draw(st.lists(st.sampled_from(sdk.SNAPSHOTS), max_size=3, unique=True)):
@@ -244,12 +244,23 @@ def streams(draw: Draw) -> list[Item]:
     return stream
 
 
+class Sent(NamedTuple):
+    """A request, and which of the two senders it is from."""
+
+    sender: int
+    op: Op[object]
+
+
 class Delivery(NamedTuple):
-    """A stream, and how it is delivered: in another order, with repetitions, singly and in batches, in two parts."""
+    """A stream, and how it is delivered: in another order, with repetitions, singly and in batches, by two senders.
+
+    The second begins when the first has ended (`in_turn`), or both are there all the time.
+    """
 
     stream: list[Item]
-    first: list[Op[object]]
-    second: list[Op[object]]
+    arrived: list[Item]
+    sent: list[Sent]
+    in_turn: bool
 
 
 @st.composite
@@ -258,20 +269,25 @@ def deliveries(draw: Draw) -> Delivery:
     stream = draw(streams())
     again = draw(st.lists(st.sampled_from(stream), max_size=4))
     arrived = draw(st.permutations([*stream, *again]))
-    split = draw(st.integers(0, len(arrived)))
-    return Delivery(stream, _posts(draw, arrived[:split]), _posts(draw, arrived[split:]))
+    posts, in_turn = _posts(draw, arrived), draw(st.booleans())
+    senders = draw(st.lists(st.integers(0, 1), min_size=len(posts), max_size=len(posts)))
+    sent = [Sent(*one) for one in zip(sorted(senders) if in_turn else senders, posts, strict=True)]
+    return Delivery(stream, arrived, sent, in_turn)
 
 
 def _posts(draw: Draw, arrived: list[Item]) -> list[Op[object]]:
+    """Each item singly, or with those after it in a batch."""
     posts: list[Op[object]] = []
-    for is_event, group in groupby(arrived, key=lambda item: isinstance(item, dict)):
-        items = list(group)
-        if not is_event:
-            posts += [item for item in items if not isinstance(item, dict)]
-        elif draw(st.booleans()):
-            posts.append(RecordLineageBatch(events=[_written(draw, item) for item in items]))
-        else:
-            posts += [RecordLineage(event=_written(draw, item)) for item in items]
+    batch: list[msgspec.Raw] = []
+    for item, following in pairwise([*arrived, None]):
+        if not isinstance(item, dict):
+            posts += [item] if item else []
+            continue
+        batch.append(_written(draw, item))
+        if isinstance(following, dict) and draw(st.integers(0, 2)):
+            continue
+        posts.append(RecordLineage(event=batch[0]) if len(batch) == 1 else RecordLineageBatch(events=batch))
+        batch = []
     return posts
 
 

@@ -65,7 +65,7 @@ class Entry(NamedTuple):
 class Event(NamedTuple):
     """An event; `run_id` is empty where it is of no run, `job` where it is of a dataset."""
 
-    digest: str
+    body: str
     at: datetime
     kind: str
     run_id: str
@@ -76,6 +76,11 @@ class Event(NamedTuple):
     inputs: list[Dataset]
     outputs: list[Dataset]
     dataset: Dataset | None
+
+    @property
+    def digest(self) -> str:
+        """What makes it the same event, in whatever words."""
+        return sha256(self.body.encode()).hexdigest()
 
     @property
     def data(self) -> list[Dataset]:
@@ -114,13 +119,12 @@ class Event(NamedTuple):
 
 def parsed(event: Json) -> Event:
     """The event, taken apart."""
-    text = msgspec.json.encode(event, order="sorted")
     at = _moment(str(event["eventTime"]))
     run, job = cast("Json", event.get("run") or {}), cast("Json", event.get("job") or {})
     dataset = cast("Json | None", event.get("dataset"))
     run_text = str(run.get("runId", ""))
     return Event(
-        digest=sha256(text).hexdigest(),
+        body=msgspec.json.encode(event, order="sorted").decode(),
         at=at,
         kind=str(event.get("eventType", "")) if run else "JOB" if job else "DATASET",
         run_id=run_id_of(run_text) if run else "",
