@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from datlake_sdk.wire.operations import Op
     from datlake_server.forwarding.forwarder import Forwarder
     from datlake_server.forwarding.targets import Target
-    from datlake_server.store.base import Store, Tx
+    from datlake_server.store.base import Done, Store, Tx
 
 A = TypeVar("A")
 
@@ -125,6 +125,16 @@ class Lake:
 
     def answer(self, op: Op[A], caller: Caller = NOBODY, *, patience_s: float = PATIENCE_S) -> Answered[A]:
         """As `dispatch`, with whether it is the answer that the caller's key got before."""
+        work = self.prepared(op, caller)
+        if isinstance(op, CompleteRun):
+            try:
+                return self._store.write(work, patience_s)
+            finally:  # an ending that disagrees with another one raises, and is recorded all the same
+                self._logs.settle(op.namespace, op.run_id)
+        return self._store.write(work, patience_s) if op.writes else self._store.read(work)
+
+    def prepared(self, op: Op[A], caller: Caller = NOBODY) -> Callable[[Tx], Answered[A]]:
+        """What `answer` does in its transaction. Raises what is wrong with `op` itself."""
         op = codec.checked(op)
         service = HANDLERS[type(op)]
         caller = replace(caller, presence=self._watch)
@@ -137,12 +147,7 @@ class Lake:
         def work(tx: Tx) -> Answered[A]:
             return Answered(effect(tx)) if key is None else receipts.once(tx, op, key, lambda: effect(tx))
 
-        if isinstance(op, CompleteRun):
-            try:
-                return self._store.write(work, patience_s)
-            finally:  # an ending that disagrees with another one raises, and is recorded all the same
-                self._logs.settle(op.namespace, op.run_id)
-        return self._store.write(work, patience_s) if op.writes else self._store.read(work)
+        return work
 
     def look(self, work: Callable[[Tx], A]) -> A:
         """What `work` reads in one consistent state, for what no operation asks."""
@@ -151,6 +156,10 @@ class Lake:
     def change(self, work: Callable[[Tx], A], *, patience_s: float = PATIENCE_S) -> A:
         """What `work` answers once its changes are on the disk, for what no operation does."""
         return self._store.write(work, patience_s)
+
+    def change_all(self, works: Sequence[Callable[[Tx], A]], *, patience_s: float = PATIENCE_S) -> Sequence[Done[A]]:
+        """What became of each of the works, as `change` would have it, with one commit for all that fit in one."""
+        return self._store.write_all(works, patience_s)
 
     def begin_upload(self, namespace: str, bucket: str, object_name: str) -> Upload:
         """An upload that becomes visible as `object_name` when it is committed, and not before."""

@@ -10,6 +10,7 @@ from datlake_sdk.errors import InvalidRequest
 from datlake_sdk.wire.http import BODY_METHODS, operation_from_request, query_name
 from datlake_sdk.wire.models import LineageResults
 from datlake_sdk.wire.operations import (
+    CompleteRun,
     GetSnapshot,
     GetTableSnapshot,
     LatestSnapshot,
@@ -21,17 +22,23 @@ from datlake_sdk.wire.operations import (
 from datlake_server.caller import Caller
 from datlake_server.http.exchange import Answer, Headers, Incoming, json_answer, tagged_answer, take_names_from_query
 from datlake_server.http.packed import unpacked
+from datlake_server.http.writes import Work, Write, Writes
 from datlake_server.services.catalog import LIMITS
 from datlake_server.services.receipts import is_keyed
 
 if TYPE_CHECKING:
     from datlake_server.http.threads import Threads
     from datlake_server.lake import Lake
+    from datlake_server.services.receipts import Answered
 
 # What `GetConfig` tells of them.
 BODY_LIMIT_BYTES: Final = LIMITS["body_bytes"]
 BATCH_LIMIT_BYTES: Final = LIMITS["batch_bytes"]
 DEPTH_LIMIT: Final = 64  # deeper JSON is no metadata; it would only exhaust whoever reads it back
+# What is larger is read on a thread of its own: reading it takes longer than a commit.
+GROUPED_BYTES: Final = 64 << 10
+# An ending looks after the run's log, which may be large.
+SLOW: Final[frozenset[type[Op[object]]]] = frozenset({CompleteRun})
 BATCHES: Final[frozenset[type[Op[object]]]] = frozenset({LogEvents, RecordLineageBatch})
 TAGGED: Final[frozenset[type[Op[object]]]] = frozenset({GetSnapshot, GetTableSnapshot, LatestSnapshot, Lineage})
 
@@ -47,10 +54,12 @@ _REPLAYED: Final[Headers] = ((b"idempotency-replayed", b"true"),)
 class OperationEndpoint:
     """Answers the operation `op_type` at `path`."""
 
-    def __init__(self, op_type: type[Op[object]], path: str, lake: Lake, threads: Threads) -> None:
+    def __init__(self, op_type: type[Op[object]], path: str, lake: Lake, threads: Threads, writes: Writes) -> None:
         self._op_type = op_type
         self._lake = lake
         self._threads = threads
+        self._writes = writes
+        self._is_grouped = op_type.writes and op_type not in SLOW
         self._has_body = op_type.http.method in BODY_METHODS
         self._limit_bytes = BATCH_LIMIT_BYTES if op_type in BATCHES else BODY_LIMIT_BYTES
         self._parameters = frozenset(query_parameters(op_type, path))
@@ -63,6 +72,8 @@ class OperationEndpoint:
         if self._has_body:
             body = await request.body(self._limit_bytes)
             require_json(request.header(b"content-type"), body)
+        if self._is_grouped and len(body) <= GROUPED_BYTES:
+            return await self._writes.run(Write(partial(self._begun, request, body), partial(self._told, request)))
         return await self._threads.run(partial(self._answer, request, body))
 
     def _settle_query(self, request: Incoming) -> None:
@@ -79,11 +90,19 @@ class OperationEndpoint:
             del request.query[name]
 
     def _answer(self, request: Incoming, body: bytes) -> Answer:
+        return self._told(request, self._lake.answer(*self._asked(request, body)))
+
+    def _begun(self, request: Incoming, body: bytes) -> Work:
+        return self._lake.prepared(*self._asked(request, body))
+
+    def _asked(self, request: Incoming, body: bytes) -> tuple[Op[object], Caller]:
         body = unpacked(body, request.header(b"content-encoding"), self._limit_bytes)
         require_shallow(body)
         op = operation_from_request(self._op_type, request.names, request.query, body)
         key = key_from_header(request.header(b"idempotency-key")) if is_keyed(self._op_type) else None
-        answer = self._lake.answer(op, Caller(key=key, request_id=request.request_id))
+        return op, Caller(key=key, request_id=request.request_id)
+
+    def _told(self, request: Incoming, answer: Answered[object]) -> Answer:
         if self._op_type in TAGGED:
             return tagged_answer(answer.value, request.header(b"if-none-match"))
         if _says_nothing(answer.value) and not _wants_all(request):

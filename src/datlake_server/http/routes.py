@@ -21,6 +21,7 @@ from datlake_server.http.openapi import document
 from datlake_server.http.pages import RunPage, RunsPage
 from datlake_server.http.router import Router
 from datlake_server.http.runlog import AppendLog, ReadLog
+from datlake_server.http.writes import Writes
 
 if TYPE_CHECKING:
     from datlake_server.http.threads import Threads
@@ -54,12 +55,13 @@ def build_router(lake: Lake, threads: Threads, health: Health, version: str) -> 
 
 
 def _add_operations(router: Router[Target], lake: Lake, threads: Threads) -> None:
+    writes = Writes(lake, threads)
     for op_type in OPERATIONS:
         for path in op_type.http.paths:
-            endpoint = OperationEndpoint(op_type, path, lake, threads)
+            endpoint = OperationEndpoint(op_type, path, lake, threads, writes)
             router.add(op_type.http.method, API_PREFIX + path, Target(endpoint))
     for op_type, path in ALIASES:
-        endpoint = OperationEndpoint(op_type, path, lake, threads)
+        endpoint = OperationEndpoint(op_type, path, lake, threads, writes)
         router.add(op_type.http.method, path, Target(endpoint, is_alias=True))
 
 

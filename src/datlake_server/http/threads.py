@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from datlake_sdk.errors import ServerError
@@ -28,10 +29,22 @@ class Threads:
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work()` returns, computed on a thread. Raises `ServerError` (`overloaded`) where too many wait."""
-        if self._taken >= self._limit:
-            message = "too many requests wait for this server; nothing of this one was done; try again later"
-            raise ServerError(message, code="overloaded", status=503)
+        self._refuse_if_full()
         return await self.go_on(work)
+
+    @contextmanager
+    def place(self) -> Generator[None]:
+        """One place is taken, as if `run` were under way. Raises as `run`."""
+        self._refuse_if_full()
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+    def begin(self, work: Callable[[], object]) -> None:
+        """The work is done on a thread; who asks for it learns of its end in another way."""
+        self._pool.submit(work)
 
     async def go_on(self, work: Callable[[], T]) -> T:
         """As `run`, but never refused: for the pieces of a request that was taken, one at a time."""
@@ -40,6 +53,11 @@ class Threads:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
             self._taken -= 1
+
+    def _refuse_if_full(self) -> None:
+        if self._taken >= self._limit:
+            message = "too many requests wait for this server; nothing of this one was done; try again later"
+            raise ServerError(message, code="overloaded", status=503)
 
     def wind_up(self) -> None:
         """Answers that would go on for long come to their end: the server stops."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datlake_sdk.errors import DatlakeError
 
 R = TypeVar("R")
+A = TypeVar("A", covariant=True)
 Value = str | int | float | None
 
 
@@ -49,6 +50,20 @@ class Tx(Protocol):
         ...
 
 
+class Done(Protocol[A]):
+    """What became of a work: its answer, or the error with which it ended."""
+
+    @property
+    def answer(self) -> A | None:
+        """What it answered; null where it did not."""
+        ...
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why it did not; null where it did."""
+        ...
+
+
 class Store(Protocol):
     """A place of records with one writer at a time and readers that do not wait for it."""
 
@@ -56,6 +71,13 @@ class Store(Protocol):
         """What `work` answers, after its changes are on the disk; nothing of them stays when it raises.
 
         Raises `ServerError` (`busy`) where others held the lake for `patience_s` seconds.
+        """
+        ...
+
+    def write_all(self, works: Sequence[Callable[[Tx], R]], patience_s: float) -> Sequence[Done[R]]:
+        """As `write` of each, in their order and on the disk together as far as they fit into one group.
+
+        Raises where none was begun; what became of each is told by its own `Done`.
         """
         ...
 

@@ -22,7 +22,7 @@ from datlake_server.store.statements import migrations
 from datlake_server.store.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from datlake_sdk.errors import DatlakeError
     from datlake_server.store.base import Tx
@@ -73,30 +73,30 @@ class SqliteStore:
 
     def write(self, work: Callable[[Tx], R], patience_s: float) -> R:
         """What `work` answers, once its changes are synced to the disk; nothing of them stays when it raises."""
+        [done] = self.write_all((work,), patience_s)
+        if done.error is not None:
+            raise done.error
+        return cast("R", done.answer)
+
+    def write_all(self, works: Sequence[Callable[[Tx], R]], patience_s: float) -> Sequence[Waiting[R]]:
+        """The works as they ended; the changes of those without an error are synced to the disk."""
         self._still_ours()
         if self._damage is not None:
             raise refusals.damaged(self._path, self._damage)
         if len(self._queue) >= WAITING_LIMIT:
             raise refusals.overloaded(self._path)
-        waiting = Waiting(work)
-        self._queue.append(waiting)
+        mine = [Waiting(work) for work in works]
+        self._queue.extend(mine)
         deadline = time.monotonic() + patience_s
         try:
-            while not waiting.done:
-                if self._commit_lock.acquire(timeout=max(deadline - time.monotonic(), COMMIT_POLL_S)):
-                    try:
-                        if not waiting.done:
-                            self._commit_waiting(waiting, max(deadline - time.monotonic(), COMMIT_POLL_S))
-                    finally:
-                        self._commit_lock.release()
-                elif self._withdraw(waiting):
-                    raise refusals.busy(self._path)
+            for waiting in mine:
+                while not waiting.done:
+                    self._wait_or_commit(waiting, deadline)
         finally:
-            if not waiting.done:  # Ctrl-C: what nobody waits for any more is not done later
-                self._withdraw(waiting)
-        if waiting.error is not None:
-            raise waiting.error
-        return cast("R", waiting.answer)
+            for waiting in mine:
+                if not waiting.done:  # Ctrl-C: what nobody waits for any more is not done later
+                    self._withdraw(waiting)
+        return mine
 
     def read(self, work: Callable[[Tx], R]) -> R:
         """What `work` answers, from one consistent state; waits for no writer."""
@@ -237,6 +237,16 @@ class SqliteStore:
                 os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
                 self._let_go()
                 self._migrate()
+
+    def _wait_or_commit(self, waiting: Waiting[Any], deadline: float) -> None:
+        if self._commit_lock.acquire(timeout=max(deadline - time.monotonic(), COMMIT_POLL_S)):
+            try:
+                if not waiting.done:
+                    self._commit_waiting(waiting, max(deadline - time.monotonic(), COMMIT_POLL_S))
+            finally:
+                self._commit_lock.release()
+        elif self._withdraw(waiting):
+            waiting.settle(refusals.busy(self._path))
 
     def _withdraw(self, waiting: Waiting[Any]) -> bool:
         """True if the work will not be done; false if a commit has it in hand already."""
