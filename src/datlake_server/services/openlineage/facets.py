@@ -5,7 +5,7 @@ Those that something follows from are looked at before they are written; all are
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from datlake_server.store.base import Tx
-
-_RUN: Final = 1  # the places in a row of a run's id and of the value
-_VALUE: Final = 4
 
 
 class Owner(Struct, frozen=True):
@@ -89,8 +86,6 @@ class Facets:
             for owner, new in self._new.items()
             for name, row in new.items()
         ]
-        lasting = [row for row in rows if not row[_RUN]]
-        self._tx.do_each("openlineage.tell_facet_again", [(*row[:_VALUE], *row[_VALUE + 1 :]) for row in lasting])
         self._tx.do_each("openlineage.put_facet", rows)
         self._new.clear()
 

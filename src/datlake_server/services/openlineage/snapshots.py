@@ -178,8 +178,13 @@ def _arrived(told: Told, run: RunRow | None) -> lineage.Arrived:
     return lineage.Arrived(told.table_id, told.dataset.namespace, _uri(told.dataset), run_id)
 
 
+@lru_cache(maxsize=_SCHEMAS_KEPT)
+def _uri_of(namespace: str, name: str) -> str:
+    return uri_of(namespace, name) or f"{namespace}/{name}"
+
+
 def _uri(dataset: Dataset) -> str:
-    return uri_of(dataset.namespace, dataset.name) or f"{dataset.namespace}/{dataset.name}"
+    return _uri_of(dataset.namespace, dataset.name)
 
 
 def _content(batch: Batch, owner: Owner) -> dict[str, str | int | None]:

@@ -36,12 +36,6 @@ WHERE run_id = :run_id;
 -- Of what events imply; what an SDK registered says itself which job made it.
 UPDATE snapshots SET job_name = :job_name WHERE run_id = :run_id AND implied IN (2, 3);
 
--- name: openlineage.tell_facet_again
--- What a facet says is written once, however often it is told: nothing that follows from it is touched.
--- kind, run_id, subject, name, at, digest
-UPDATE openlineage_facets SET at = ?5
-WHERE run_id = ?2 AND subject = ?3 AND kind = ?1 AND name = ?4 AND digest = ?6 AND at < ?5;
-
 -- name: openlineage.put_facet
 INSERT INTO openlineage_facets (kind, run_id, subject, name, value, at, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 ON CONFLICT (run_id, subject, kind, name) DO UPDATE SET value = excluded.value, at = excluded.at, digest = excluded.digest
