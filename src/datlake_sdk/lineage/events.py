@@ -69,7 +69,7 @@ class _Event(Struct, frozen=True, rename={"event_time": "eventTime", "event_type
     outputs: list[_Dataset] | None = None
 
 
-class Facet(Struct, frozen=True):
+class Facet(Struct, frozen=True, gc=False):
     """A facet: canonical JSON, and its sha256."""
 
     value: str

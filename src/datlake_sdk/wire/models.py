@@ -267,7 +267,7 @@ class Transformation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     masking: bool | None = None
 
 
-class GraphNode(Struct, frozen=True, kw_only=True):
+class GraphNode(Struct, frozen=True, kw_only=True, gc=False):
     """A table, job, run, snapshot or column (`field` of a table) in a lineage graph.
 
     `id` is unique within the answer and opaque. `hidden_upstream` and `hidden_downstream` count neighbours that this
@@ -287,7 +287,7 @@ class GraphNode(Struct, frozen=True, kw_only=True):
     hidden_downstream: int = 0
 
 
-class GraphEdge(Struct, frozen=True, kw_only=True):
+class GraphEdge(Struct, frozen=True, kw_only=True, gc=False):
     """A step of data from `source` to `target` (ids of nodes); `count` is the number of runs that took it.
 
     0 runs: it was declared for a job or dataset, and no run has told of it yet. `transformations` is known of columns.

@@ -21,7 +21,6 @@ from datlake_server.services.graph_levels import (
     Reading,
     Taken,
     edge_between,
-    id_of,
     joined,
 )
 from datlake_server.services.graph_walk import Edge, Known, Node, Step, Way
@@ -48,7 +47,7 @@ class _EdgeRow(Taken, frozen=True):
     target: int
 
 
-class _Half(Taken, frozen=True):
+class _Half(Taken, frozen=True, gc=False):
     """A row of an edge between a table and a job; `member` is the table of the group that it is stored of."""
 
     table: int
@@ -120,7 +119,10 @@ class TableLevel:
         told = [*self._through_jobs(edges, jobs, around), *self._told_direct(edges), *self._told_links(edges)]
         around.draw(drawn)
         named = self._named("graph.tables", "table", tables) | self._named("graph.jobs", "job", jobs)
-        return Drawing([_told(node, named[node], around.hidden(node)) for node in nodes if node in named], told)
+        ids = self._ids
+        return Drawing(
+            [_told(node, ids[node], named[node], around.hidden(node)) for node in nodes if node in named], told
+        )
 
     def _named(self, name: str, kind: str, nodes: Sequence[Node]) -> dict[Node, Name]:
         rows = self._reading.tx.rows(Name, name, ids=_numbers(nodes))
@@ -135,7 +137,8 @@ class TableLevel:
                 rows.append(row)
         for (source, target), rows in halves.items():
             if rows:
-                yield edge_between(self._ids[source], self._ids[target], joined(rows, self._count(rows)))
+                taken = rows[0] if len(rows) == 1 else joined(rows, self._count(rows))
+                yield edge_between(self._ids[source], self._ids[target], taken)
 
     def _halves(self, edges: Collection[Edge], jobs: Sequence[Node], around: Neighbours) -> list[_Half]:
         """Rows of all edges of the jobs, or of these edges alone where jobs have very many more."""
@@ -152,8 +155,6 @@ class TableLevel:
         return self._reading.all(_Half, "graph.some_job_halves", edges=json_text([_key(edge) for edge in edges]))
 
     def _count(self, rows: Sequence[_Half]) -> int:
-        if len(rows) == 1:
-            return rows[0].run_count
         ends = [(row.member, NOTHING) if row.is_read else (NOTHING, row.member) for row in rows]
         return self._reading.runs("graph.runs_of_edge", rows[0].job, ends, rows)
 
@@ -178,11 +179,11 @@ class TableLevel:
             yield edge_between(self._ids[job_node(row.source)], self._ids[job_node(row.target)], row)
 
 
-def _told(node: Node, named: Name, hidden: tuple[int, int]) -> GraphNode:
+def _told(node: Node, node_id: str, named: Name, hidden: tuple[int, int]) -> GraphNode:
     # What stands between the many inputs and outputs of a run is that run.
     hub = named.namespace == RUN_HUB
     return GraphNode(
-        id=id_of(node),
+        id=node_id,
         kind="run" if hub else "job" if node[0] == "job" else "table",
         namespace=named.namespace,
         name=named.name,

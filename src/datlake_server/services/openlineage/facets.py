@@ -25,7 +25,7 @@ class Owner(Struct, frozen=True):
     subject: int = 0
 
 
-class _Stored(Struct, frozen=True):
+class _Stored(Struct, frozen=True, gc=False):
     name: str
     value: str
     at: int
