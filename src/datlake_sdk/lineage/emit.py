@@ -45,17 +45,21 @@ __all__ = [
     "go_on",
     "job_event",
     "log",
+    "pieces",
     "run_events",
     "snapshot_event",
     "start",
     "table_event",
+    "tell",
 ]
 
 Event = dict[str, object]
 
 SCHEMA: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json"
-# An event of so many datasets with their schemas is about a megabyte; more of them are told before the end.
+# More datasets are told in events before the end.
 DATA_PER_EVENT: Final = 500
+# A lake takes 1 MiB in a request of one event; some of it is for what every event of the run has.
+EVENT_BYTES: Final = 768 << 10
 
 _ENDS: Final = {"completed": "COMPLETE", "failed": "FAIL", "aborted": "ABORT"}
 _LAST: Final = frozenset(_ENDS.values())
@@ -113,6 +117,12 @@ def start(record: RunRecord, data: Slice) -> Event:
 def go_on(record: RunRecord, data: Slice) -> Event:
     """The run has this data, and there is more."""
     return _event(record, "RUNNING", _moment(record, data, ()), data, [_life(record.told), *_own_data(data)])
+
+
+def tell(record: RunRecord, piece: RunFacet) -> Event:
+    """So much is told of the run, and there is more."""
+    at = _moment(record, Slice(), (*piece.metadata, *piece.environment))
+    return _event(record, "RUNNING", at, Slice(), [piece])
 
 
 def log(record: RunRecord, events: Sequence[LoggedEvent]) -> Event:
@@ -230,6 +240,33 @@ def _shown(tags: Iterable[OwnTag]) -> list[Tag]:
 def _life(told: RunFacet) -> RunFacet:
     """What every event of the run tells, so that it is known as ours, whichever arrives alone."""
     return replace(told, metadata=[], environment=[], artifacts=[], endings=[], tags=[])
+
+
+def pieces(told: RunFacet) -> list[RunFacet]:
+    """What is told of the run, in parts of which each fits into an event; one where it does as a whole.
+
+    A single value may be larger, and is a part of its own.
+    """
+    if len(msgspec.json.encode(told)) <= EVENT_BYTES:
+        return [told]
+    parts: list[dict[str, list[object]]] = [{}]
+    left = EVENT_BYTES
+    for name, item in _items(told):
+        size_bytes = len(msgspec.json.encode(item)) + 1
+        if size_bytes > left and parts[-1]:
+            parts.append({})
+            left = EVENT_BYTES
+        parts[-1].setdefault(name, []).append(item)
+        left -= size_bytes
+    return [replace(_life(told), **part) for part in parts]
+
+
+def _items(told: RunFacet) -> Iterator[tuple[str, object]]:
+    for name, section in (("metadata", told.metadata), ("environment", told.environment)):
+        for kept in section:
+            yield from ((name, Kept(kept.at, {key: value})) for key, value in kept.values.items())
+    for name, items in (("artifacts", told.artifacts), ("tags", told.tags), ("endings", told.endings)):
+        yield from ((name, item) for item in items)
 
 
 def _own_data(data: Slice) -> list[OwnFacet]:

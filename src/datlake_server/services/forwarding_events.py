@@ -15,13 +15,13 @@ from msgspec import Struct
 from datlake_sdk.wire.operations import ExportOpenLineage
 from datlake_server.services.forwarding import Outgoing, Place
 from datlake_server.services.openlineage_export import (
-    SDK,
     export_open_lineage,
     told_of_job,
     told_of_run,
     told_of_snapshot,
     told_of_table,
 )
+from datlake_server.services.openlineage_of_run import SDK
 from datlake_server.services.records import RunRow, json_text
 
 if TYPE_CHECKING:

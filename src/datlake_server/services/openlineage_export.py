@@ -14,21 +14,22 @@ from msgspec.structs import replace
 
 from datlake_sdk.errors import InvalidRequest
 from datlake_sdk.lineage import emit
-from datlake_sdk.lineage.emit import DATA_PER_EVENT, RunRecord
 from datlake_sdk.lineage.naming import uri_of, without_credentials
 from datlake_sdk.lineage.own_facets import JobFacet, TableFacet
 from datlake_sdk.wire.models import DatasetName, Page
 from datlake_sdk.wire.operations import ExportOpenLineage, RunOpenLineage
 from datlake_sdk.wire.times import micros, moment
-from datlake_server.services.openlineage_told import (
-    LoggedRow,
-    data_rows,
-    logged,
-    lone_snapshot,
-    run_record,
-    slice_of,
-    tags_of,
+from datlake_server.services.openlineage_of_run import (
+    BEGIN,
+    READ_BYTES,
+    READ_ROWS,
+    CameRow,
+    Within,
+    as_told,
+    events_of_run,
+    size_of,
 )
+from datlake_server.services.openlineage_told import lone_snapshot, run_record, tags_of
 from datlake_server.services.records import RunRow, run_row
 from datlake_server.services.registry import handles
 
@@ -40,25 +41,19 @@ if TYPE_CHECKING:
 
 Event = dict[str, object]
 
-SDK: Final = 1
 # A page ends after the event with which it has grown to so much.
 PAGE_BYTES: Final = 8 << 20
 # What is looked at and says nothing counts for this: a page of nothing else takes a tenth of a second.
 LOOKED_AT_BYTES: Final = 800
-LOGGED_PER_EVENT: Final = 200
-ROWS_AT_ONCE: Final = 50
 
 
 class Place(Struct, frozen=True, array_like=True):
-    """Where a page goes on: after `id` of `at` in `phase`; of that run itself, after what the step has done."""
+    """Where a page goes on: after `id` of `at` in `phase`; of that run itself `within`."""
 
     phase: int = 0
     at: int = 0
     id: str = ""
-    step: int = 0
-    number: int = 0
-    text: str = ""
-    more: str = ""
+    within: Within = BEGIN
 
 
 class Found(Struct, frozen=True):
@@ -67,12 +62,6 @@ class Found(Struct, frozen=True):
     event: Event | None
     size_bytes: int
     after: Place
-
-
-class _EventRow(Struct, frozen=True):
-    at: int
-    id: str
-    body: str
 
 
 class _RunAt(RunRow, frozen=True, kw_only=True):
@@ -116,8 +105,7 @@ R = TypeVar("R", bound=_Placed)
 def run_open_lineage(tx: Tx, op: RunOpenLineage, caller: Caller) -> Page[Event]:
     """The events that told of the run, in the order of their times, and what an SDK told of it as events."""
     row = run_row(tx, op.run_id, op.namespace)
-    place = _read(op.cursor) if op.cursor else _run_begin(row)
-    return _page(events_of_run(tx, row, place), op.limit)
+    return _page(_of_run(tx, row, _read(op.cursor).within if op.cursor else BEGIN), op.limit)
 
 
 @handles(ExportOpenLineage)
@@ -127,16 +115,6 @@ def export_open_lineage(tx: Tx, op: ExportOpenLineage, caller: Caller) -> Page[E
     return _page(_Walk(tx, op.namespace, since).events(_read(op.cursor) if op.cursor else Place()), op.limit)
 
 
-def events_of_run(tx: Tx, row: RunRow, place: Place | None = None) -> Iterator[Found]:
-    """The run's events after that place, read as they are asked for."""
-    place = place or _run_begin(row)
-    if place.step <= _CAME:
-        yield from _as_they_came(tx, row, place)
-        place = _in_run(row, _START)
-    if row.origin & SDK:
-        yield from _as_told(tx, row, place)
-
-
 def told_of_run(tx: Tx, row: RunRow) -> Iterator[Event]:
     """What an SDK told of the run, as events for who follows it; neither what came in as one nor what the run logged.
 
@@ -144,9 +122,7 @@ def told_of_run(tx: Tx, row: RunRow) -> Iterator[Event]:
     """
     record = run_record(tx, row)
     record = replace(record, told=replace(record.told, lost_after_s=None, processes=[]))
-    for found in (_started(tx, row, record), *_data(tx, row, record, ("", 0, ""))):
-        if found.event is not None:
-            yield found.event
+    yield from (part.event for part in as_told(tx, row, record, with_log=False))
 
 
 def told_of_snapshot(tx: Tx, snapshot_id: str) -> Event | None:
@@ -180,12 +156,13 @@ def _page(found: Iterator[Found], limit: int) -> Page[Event]:
     return Page(items=items)
 
 
+def _of_run(tx: Tx, row: RunRow, after: Within = BEGIN) -> Iterator[Found]:
+    for part in events_of_run(tx, row, after):
+        yield Found(part.event, part.size_bytes, Place(_RUNS, row.started_at, row.run_id, part.after))
+
+
 def _made(event: Event, after: Place) -> Found:
-    return Found(event, len(msgspec.json.encode(event)), after)
-
-
-def _came(row: _EventRow, after: Place) -> Found:
-    return Found(msgspec.json.decode(row.body), len(row.body), after)
+    return Found(event, size_of(event), after)
 
 
 def _read(cursor: str) -> Place:
@@ -194,66 +171,6 @@ def _read(cursor: str) -> Place:
     except (ValueError, msgspec.MsgspecError) as error:
         message = "the cursor is not one of this list's; leave it out to begin at the first page"
         raise InvalidRequest(message, code="bad_cursor") from error
-
-
-# --- one run ----------------------------------------------------------------------------------------------------------
-
-_CAME, _START, _LOGGED, _DATA, _DONE = range(5)
-
-
-def _run_begin(row: RunRow) -> Place:
-    return Place(_RUNS, row.started_at, row.run_id)
-
-
-def _in_run(row: RunRow, step: int, number: int = 0, text: str = "", more: str = "") -> Place:
-    return Place(_RUNS, row.started_at, row.run_id, step, number, text, more)
-
-
-def _as_they_came(tx: Tx, row: RunRow, place: Place) -> Iterator[Found]:
-    at, digest = place.number, place.text
-    while rows := tx.all(
-        _EventRow, "export.events_of_run", run_id=row.run_id, after_at=at, after_id=digest, limit=ROWS_AT_ONCE
-    ):
-        at, digest = rows[-1].at, rows[-1].id
-        for came in rows:
-            yield _came(came, _in_run(row, _CAME, came.at, came.id))
-
-
-def _as_told(tx: Tx, row: RunRow, place: Place) -> Iterator[Found]:
-    if place.step >= _DONE:
-        return
-    record = run_record(tx, row)
-    if place.step <= _START:
-        yield _started(tx, row, record)
-    if place.step <= _LOGGED:
-        yield from _logged(tx, row, record, place.number if place.step == _LOGGED else 0)
-    after = (place.text, place.number, place.more) if place.step == _DATA else ("", 0, "")
-    yield from _data(tx, row, record, after)
-
-
-def _started(tx: Tx, row: RunRow, record: RunRecord) -> Found:
-    data = slice_of(tx, row, data_rows(tx, row.run_id, ("", 0, ""), DATA_PER_EVENT))
-    return _made(emit.start(record, data), _in_run(row, _LOGGED))
-
-
-def _logged(tx: Tx, row: RunRow, record: RunRecord, after: int) -> Iterator[Found]:
-    while rows := tx.all(LoggedRow, "export.logged", run_id=row.run_id, after=after, limit=LOGGED_PER_EVENT):
-        after = rows[-1].seq
-        yield _made(emit.log(record, logged(rows)), _in_run(row, _LOGGED, after))
-
-
-def _data(tx: Tx, row: RunRow, record: RunRecord, after: tuple[str, int, str]) -> Iterator[Found]:
-    """The run's data a slice at a time, the last of them with its end."""
-    rows = data_rows(tx, row.run_id, after, DATA_PER_EVENT + 1)
-    while len(rows) > DATA_PER_EVENT:
-        rows = rows[:DATA_PER_EVENT]
-        data, last = slice_of(tx, row, rows), rows[-1]
-        after = (last.role, last.table_id, last.snapshot_id)
-        there = _in_run(row, _DATA, last.table_id, last.role, last.snapshot_id)
-        yield _made(emit.go_on(record, data), there)
-        rows = data_rows(tx, row.run_id, after, DATA_PER_EVENT + 1)
-    data = slice_of(tx, row, rows)
-    yield _made(emit.end(record, data), _in_run(row, _DONE))
 
 
 # --- everything -------------------------------------------------------------------------------------------------------
@@ -292,7 +209,7 @@ class _Walk:
 
     def _said(self, statement: str, place: Place) -> Iterator[_SaidRow]:
         after = place.at
-        while rows := self._tx.all(_SaidRow, statement, namespace=self._namespace, after=after, limit=ROWS_AT_ONCE):
+        while rows := self._tx.all(_SaidRow, statement, namespace=self._namespace, after=after, limit=READ_ROWS):
             after = rows[-1].id
             yield from rows
 
@@ -303,22 +220,22 @@ class _Walk:
                 yield _made(emit.snapshot_event(*found, row.location), Place(_LONE, row.at, row.id))
 
     def _runs(self, place: Place) -> Iterator[Found]:
-        begun = self._tx.one(RunRow, "runs.get", run_id=place.id) if place.id and place.step < _DONE else None
+        begun = self._tx.one(RunRow, "runs.get", run_id=place.id) if place.id else None
         if begun is not None:
-            yield from events_of_run(self._tx, begun, place)
+            yield from _of_run(self._tx, begun, place.within)
         statement = "export.runs_of_namespace" if self._namespace else "export.runs"
         for row in self._rows(_RunAt, statement, place):
-            yield from events_of_run(self._tx, row, _run_begin(row))
+            yield from _of_run(self._tx, row)
 
     def _declared(self, place: Place) -> Iterator[Found]:
-        for row in self._rows(_EventRow, "export.events_of_no_run", place):
-            yield _came(row, Place(_DECLARED, row.at, row.id))
+        for row in self._rows(CameRow, "export.events_of_no_run", place):
+            yield Found(msgspec.json.decode(row.body), len(row.body), Place(_DECLARED, row.at, row.id))
 
     def _rows(self, kind: type[R], statement: str, place: Place) -> Iterator[R]:
         """The statement's rows after that place, none from before `since`."""
         at, key = max((place.at, place.id), (self._since, ""))
         while rows := self._tx.all(
-            kind, statement, namespace=self._namespace, after_at=at, after_id=key, limit=ROWS_AT_ONCE
+            kind, statement, namespace=self._namespace, after_at=at, after_id=key, limit=READ_ROWS, bytes=READ_BYTES
         ):
             at, key = rows[-1].at, rows[-1].id
             yield from rows

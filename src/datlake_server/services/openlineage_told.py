@@ -46,7 +46,7 @@ Role = Literal["input", "output"]
 
 
 class DataRow(Struct, frozen=True):
-    """An input or output as it stands on a run."""
+    """An input or output as it stands on a run; `size_bytes` is about what its snapshot has in an event."""
 
     role: Role
     table_id: int
@@ -61,6 +61,7 @@ class DataRow(Struct, frozen=True):
     stale: int
     age_s: float | None
     deferred: int
+    size_bytes: int
 
 
 class LoggedRow(Struct, frozen=True):

@@ -13,16 +13,23 @@ WHERE r.namespace = :namespace AND (r.started_at, r.run_id) > (:after_at, :after
 ORDER BY r.started_at, r.run_id LIMIT :limit;
 
 -- name: export.events_of_run
-SELECT event_at AS at, digest AS id, body FROM openlineage_events
-WHERE run_id = :run_id AND (event_at, digest) > (:after_at, :after_id)
-ORDER BY event_at, digest LIMIT :limit;
+-- The first one however large it is, then as many as `bytes` allow; so below.
+SELECT e.event_at AS at, e.digest AS id, e.body FROM (
+    SELECT digest, sum(size) OVER (ORDER BY event_at, digest) - size AS before FROM (
+        SELECT event_at, digest, octet_length(body) AS size FROM openlineage_events
+        WHERE run_id = :run_id AND (event_at, digest) > (:after_at, :after_id)
+        ORDER BY event_at, digest LIMIT :limit)) p
+JOIN openlineage_events e ON e.digest = p.digest WHERE p.before < :bytes ORDER BY e.event_at, e.digest;
 
 -- name: export.events_of_no_run
-SELECT e.event_at AS at, e.digest AS id, e.body
-FROM openlineage_events e LEFT JOIN jobs j ON j.job_id = e.job_id LEFT JOIN tables t ON t.table_id = e.table_id
-WHERE e.run_id IS NULL AND (e.event_at, e.digest) > (:after_at, :after_id)
-  AND (:namespace = '' OR coalesce(j.namespace, t.namespace) = :namespace)
-ORDER BY e.event_at, e.digest LIMIT :limit;
+SELECT e.event_at AS at, e.digest AS id, e.body FROM (
+    SELECT digest, sum(size) OVER (ORDER BY event_at, digest) - size AS before FROM (
+        SELECT e.event_at, e.digest, octet_length(e.body) AS size
+        FROM openlineage_events e LEFT JOIN jobs j ON j.job_id = e.job_id LEFT JOIN tables t ON t.table_id = e.table_id
+        WHERE e.run_id IS NULL AND (e.event_at, e.digest) > (:after_at, :after_id)
+          AND (:namespace = '' OR coalesce(j.namespace, t.namespace) = :namespace)
+        ORDER BY e.event_at, e.digest LIMIT :limit)) p
+JOIN openlineage_events e ON e.digest = p.digest WHERE p.before < :bytes ORDER BY e.event_at, e.digest;
 
 -- name: export.jobs
 -- Those of which somebody said something.
@@ -65,13 +72,19 @@ SELECT field, key, value, source, at, digest, deleted FROM tags
 WHERE kind = :kind AND run_id = :run_id AND subject = :subject AND key <> '' ORDER BY field, key;
 
 -- name: export.logged
-SELECT seq, event_id, event_type, data, created_at FROM events
-WHERE run_id = :run_id AND seq > :after ORDER BY seq LIMIT :limit;
+-- As many as `bytes` allow, and one at least.
+SELECT e.seq, e.event_id, e.event_type, e.data, e.created_at FROM (
+    SELECT seq, size, sum(size) OVER (ORDER BY seq) AS upto FROM (
+        SELECT seq, octet_length(data) AS size FROM events
+        WHERE run_id = :run_id AND seq > :after ORDER BY seq LIMIT :limit)) p
+JOIN events e ON e.seq = p.seq WHERE p.upto <= :bytes OR p.upto = p.size ORDER BY e.seq;
 
 -- name: export.data
 SELECT d.role, d.table_id, t.namespace, t.name AS table_name, t.location, d.snapshot_id, d.uri, d.stated, d.at, d.told_at,
-       d.stale, d.age_s, d.deferred
-FROM run_data d JOIN tables t ON t.table_id = d.table_id
+       d.stale, d.age_s, d.deferred,
+       coalesce(octet_length(s.schema) + octet_length(s.fields) + 2 * octet_length(s.column_lineage)
+                + octet_length(s.metadata), 0) AS size_bytes
+FROM run_data d JOIN tables t ON t.table_id = d.table_id LEFT JOIN snapshots s ON s.snapshot_id = d.snapshot_id
 WHERE d.run_id = :run_id AND (d.role, d.table_id, d.snapshot_id) > (:role, :table_id, :snapshot_id)
 ORDER BY d.role, d.table_id, d.snapshot_id LIMIT :limit;
 
