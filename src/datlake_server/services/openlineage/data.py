@@ -26,11 +26,13 @@ VERSION = "version"
 
 def tell(batch: Batch, state: RunState, inputs: Sequence[Dataset], outputs: Sequence[Dataset], at: int) -> bool:
     """The run reads and writes the datasets as of `at`; true where that changed what it is paired with."""
-    read = _fresh(batch, state, "input", inputs, at)
     if state.is_new:
+        # What it writes first: a version that it is shown to have made is none that it reads of others.
         written = _fresh(batch, state, "output", outputs, at)
+        read = _fresh(batch, state, "input", inputs, at)
         lineage.record_first(batch.tx, state.row, at, read, written)
         return bool(read or written)
+    read = _fresh(batch, state, "input", inputs, at)
     if read:
         lineage.record_told(batch.tx, state.row, Telling("input", at), read)
     written = _fresh(batch, state, "output", outputs, at)
@@ -98,6 +100,8 @@ class _Telling:
             if before is None:
                 implied = output_id(row.run_id, dataset.namespace, dataset.name)
                 displaced = snapshots.displace(self._tx, row, implied)
+                if displaced is not None and self._state.states_lineage:
+                    lineage.unstate(self._tx, row, displaced)
                 snapshots.write_version(self._told, row, self._version, displaced)
             else:
                 snapshots.settle_version(self._told, snapshot_id, self._version)

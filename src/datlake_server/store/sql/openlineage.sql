@@ -102,8 +102,11 @@ UPDATE run_data SET stated = :stated
 WHERE run_id = :run_id AND role = 'output' AND table_id = :table_id AND snapshot_id = :snapshot_id AND stated <> :stated;
 
 -- name: openlineage.lifecycle
+-- Of two names before one change the greater stays; the numbers of tables are as they came.
 INSERT INTO lifecycle (table_id, at, state, run_id, other) VALUES (:table_id, :at, :state, :run_id, :other)
-ON CONFLICT (table_id, at, state, run_id) DO UPDATE SET other = max(lifecycle.other, excluded.other);
+ON CONFLICT (table_id, at, state, run_id) DO UPDATE SET other = coalesce((
+    SELECT t.table_id FROM tables t WHERE t.table_id IN (lifecycle.other, excluded.other)
+    ORDER BY t.namespace DESC, t.name DESC LIMIT 1), 0);
 
 -- name: openlineage.tag
 INSERT INTO tags (kind, run_id, subject, field, key, value, source, at, digest, deleted)
