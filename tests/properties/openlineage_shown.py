@@ -115,12 +115,20 @@ def _job(lake: Lake, namespace: str, listed: Job) -> Job:
 
 def _table(lake: Lake, listed: Table) -> Table:
     table = lake.dispatch(GetTable(namespace=listed.namespace, table_name=listed.table_name))
-    return replace(table, created_at=NEVER, latest=None if table.latest is None else _snapshot(table.latest))
+    versions = [one.version for one in _page(lake, table)]
+    assert len(versions) == len(set(versions)) <= table.snapshot_count
+    # As the versions: it counts those that were implied until the store's version was told, if others came after them.
+    count = len(versions)
+    latest = None if table.latest is None else _snapshot(table.latest)
+    return replace(table, created_at=NEVER, latest=latest, snapshot_count=count)
 
 
 def _snapshots(lake: Lake, table: Table) -> list[Snapshot]:
-    page = lake.dispatch(ListSnapshots(namespace=table.namespace, table_name=table.table_name, limit=MOST))
-    return [_snapshot(one) for one in page.items]
+    return [_snapshot(one) for one in _page(lake, table)]
+
+
+def _page(lake: Lake, table: Table) -> list[Snapshot]:
+    return lake.dispatch(ListSnapshots(namespace=table.namespace, table_name=table.table_name, limit=MOST)).items
 
 
 def _snapshot(one: Snapshot) -> Snapshot:
