@@ -96,9 +96,10 @@ def test_the_demo_leaves_lineage_to_look_at(datlake: Datlake) -> None:
     for name in ("weather_ingest", "weather_curate", "weather_report", "weather_raw", "airports_raw", "weather_daily"):
         assert name in told.out
     typed = [line.split()[1:] for line in told.out.splitlines() if line.startswith("  datlake ")]
-    assert len(typed) == 3
+    assert len(typed) == 4
     for words in typed:
         assert datlake(*words).code == 0
+    assert "weather_raw.celsius" in datlake(*typed[1]).out
     with datlake.place.client() as client:
         (report,) = client.list_runs("weather_report").items
         assert {artifact.type for artifact in client.get_run(report.run_id).artifacts} == {"log", "json"}

@@ -73,17 +73,20 @@ def curate(client: DatlakeClient, folder: Path) -> str:
     with JobContext(client, "weather_curate", ship_logs=True, log_level="INFO") as job:
         readings = _table(job, "weather_raw")
         airports = _table(job, "airports_raw")
-        _publish(job, "weather_hourly", weather.joined(readings, airports), folder)
+        fed = _fed({**dict.fromkeys(readings[0], "weather_raw"), "name": "airports_raw"}, {})
+        _publish(job, "weather_hourly", weather.joined(readings, airports), folder, fed=fed)
     return job.run_id
 
 
 def report(client: DatlakeClient, folder: Path) -> str:
     """The run that sums up each day: table `weather_daily`, and a JSON report."""
     with JobContext(client, "weather_report", ship_logs=True, log_level="INFO") as job:
-        days = weather.daily(_table(job, "weather_hourly"))
+        hours = _table(job, "weather_hourly")
+        days = weather.daily(hours)
         job.attach_json("report", {"days": len(days), "wettest": max(days, key=lambda day: float(day["rain_mm"]))})
         job.log_event("metrics", {"days": len(days)})
-        _publish(job, REPORT_TABLE, days, folder)
+        fed = _fed(dict.fromkeys(days[0], "weather_hourly"), weather.SUMMED_FROM)
+        _publish(job, REPORT_TABLE, days, folder, fed=fed)
     return job.run_id
 
 
@@ -92,7 +95,35 @@ def _table(job: JobContext, name: str) -> weather.Rows:
     return weather.read(Path(unquote(urlsplit(job.get_table_latest_uri(name)).path)))
 
 
-def _publish(job: JobContext, table: str, rows: weather.Rows, folder: Path, *, made_from: Path | None = None) -> None:
+def _fed(tables: dict[str, str], summed_from: dict[str, str]) -> dict[str, object]:
+    """Column lineage: which column of which table each column comes from, as it is or summed up."""
+    return {
+        "fields": {
+            column: {
+                "inputFields": [
+                    {
+                        "name": table,
+                        "field": summed_from.get(column, column),
+                        "transformations": [
+                            {"type": "DIRECT", "subtype": "AGGREGATION" if column in summed_from else "IDENTITY"}
+                        ],
+                    }
+                ]
+            }
+            for column, table in tables.items()
+        }
+    }
+
+
+def _publish(
+    job: JobContext,
+    table: str,
+    rows: weather.Rows,
+    folder: Path,
+    *,
+    made_from: Path | None = None,
+    fed: dict[str, object] | None = None,
+) -> None:
     # Each version is a file of its own: what an older run read stays as it was.
     path = weather.write(folder / f"{table}-{job.run_id}.csv", rows)
     job.register_snapshot(
@@ -103,6 +134,7 @@ def _publish(job: JobContext, table: str, rows: weather.Rows, folder: Path, *, m
         row_count=len(rows),
         size_bytes=path.stat().st_size,
         inputs=None if made_from is None else [made_from.as_uri()],
+        column_lineage=fed,
     )
     log.info("wrote %s: %d rows to %s", table, len(rows), path)
 
@@ -127,6 +159,7 @@ def _story(client: DatlakeClient, runs: list[Run]) -> Iterator[str]:
     yield ""
     yield f"  export DATLAKE_NAMESPACE={settings.namespace}"
     yield f"  datlake table {REPORT_TABLE}"
+    yield f"  datlake lineage {REPORT_TABLE} --level column"
     yield f"  datlake run show {runs[-1].run_id}"
     yield f"  datlake log {runs[0].run_id}"
     yield ""

@@ -16,6 +16,8 @@ DAYS = 7
 # One reading a thermometer cannot have shown, and one that is missing, as real data has them.
 IMPOSSIBLE, MISSING = "999.9", ""
 HOTTEST_CELSIUS = 60.0
+# Which column of the hours each column of a day sums up; the others are taken as they are.
+SUMMED_FROM = {"day": "hour", "coldest": "celsius", "hottest": "celsius", "rain_mm": "rain_mm"}
 
 
 def write_raw(folder: Path) -> tuple[Path, Path]:

@@ -107,6 +107,9 @@ def page(client: DatlakeClient, graph: Graph, root: Root, scope: Scope) -> Itera
             lines = list(drawn)
             yield ""
             yield from [title, *lines] if lines else [f"{title} nothing that is known"]
+    if is_columns and not graph.edges:
+        yield ""
+        yield "columns are known where `register_snapshot(column_lineage=…)` or OpenLineage's columnLineage tells them"
 
 
 def root_of(client: DatlakeClient, arguments: Arguments) -> Root:
