@@ -17,7 +17,7 @@ from tests.properties.openlineage_fold import fold
 from tests.properties.openlineage_shown import Shown, by_lake
 from tests.properties.openlineage_streams import Delivery, Sent, deliveries
 
-STREAMS = rounds(50, 10_000)
+STREAMS = rounds(100, 10_000)
 # A long round counts what differs; a short one also looks for the smallest that does.
 PHASES = [Phase.generate] if IS_LONG else list(Phase)
 # In memory where there is such a place: what is asked here is the order, not the disk.
