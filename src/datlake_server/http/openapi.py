@@ -9,10 +9,10 @@ import msgspec
 
 from datlake_sdk.wire.http import API_PREFIX, BODY_METHODS
 from datlake_sdk.wire.models import LakeObject, LogState
-from datlake_sdk.wire.operations import OPERATIONS, Op, RecordLineageBatch, answer_type
+from datlake_sdk.wire.operations import OPERATIONS, Lineage, Op, RecordLineageBatch, answer_type
 from datlake_sdk.wire.problems import Problem
 from datlake_server.http.endpoint import KEY_PATTERN, TAGGED, path_names, query_parameters
-from datlake_server.http.openapi_extras import REQUEST_ID, extra_paths, problem_responses, problems
+from datlake_server.http.openapi_extras import REQUEST_ID, add_node_id, extra_paths, problem_responses, problems
 from datlake_server.services.catalog import LIMITS
 from datlake_server.services.receipts import is_keyed
 
@@ -28,7 +28,7 @@ Names in a path are percent-encoded (`/` as `%2F`, `.` and `..` as `%2E` and `%2
 `X-Request-Id` is taken from the request or made, and returned on every answer. `POST` and `PUT` take an
 `Idempotency-Key`: the same key and body get the same answer however often they are sent. Errors are problems (RFC
 9457). Unknown query parameters are refused; unknown fields of a body are ignored. Times are RFC 3339 with a time zone.
-`HEAD` works wherever `GET` does."""
+`HEAD` works wherever `GET` does. Marquez's API has a document of its own: `/marquez/api/v1/openapi.json`."""
 
 
 def document(version: str) -> Json:
@@ -48,6 +48,7 @@ def document(version: str) -> Json:
             paths.setdefault(API_PREFIX + path, {})[op_type.http.method.lower()] = described
     for path, item in extra_paths(shown[LakeObject], shown[LogState]).items():
         paths.setdefault(path, {}).update(item)
+    add_node_id(cast("Json", paths[f"{API_PREFIX}{Lineage.http.path}"]["get"]))
     named = {op_type.__name__ for op_type in OPERATIONS}
     nested = {name: schema for name, schema in requests.items() if name not in named}
     schemas = {name: _portable(schema) for name, schema in sorted({**nested, **components}.items())}

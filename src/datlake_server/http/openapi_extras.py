@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
@@ -56,6 +56,24 @@ def extra_paths(stored: Json, log_state: Json) -> dict[str, Json]:
         **probes,
         f"{API_PREFIX}/openapi.json": {"get": described},
     }
+
+
+def add_node_id(described: Json) -> None:
+    """The description of the lineage has Marquez's way to name a node, and its answer, too."""
+    parameter: Json = {
+        "name": "nodeId",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "string", "minLength": 1},
+        "description": "Marquez's way: `dataset:{namespace}:{name}` or `job:{namespace}:{name}`. Only `depth` counts "
+        "beside it, in jobs (20), and the answer has Marquez's shape.",
+    }
+    cast("list[Json]", described["parameters"]).append(parameter)
+    good = cast("dict[str, Json]", described["responses"])["200"]
+    answer = cast("dict[str, Json]", good["content"])["application/json"]
+    nodes: Json = {"graph": {"type": "array", "items": {"type": "object"}}}
+    theirs: Json = {"type": "object", "properties": nodes, "required": ["graph"], "description": "With `nodeId`."}
+    answer["schema"] = {"anyOf": [answer["schema"], theirs]}
 
 
 def _address() -> list[Json]:

@@ -16,7 +16,8 @@ from datlake_server.http.endpoint import OperationEndpoint
 from datlake_server.http.exchange import Answer, Incoming, tagged_answer
 from datlake_server.http.health import Health
 from datlake_server.http.html import html_answer
-from datlake_server.http.marquez.addresses import LINEAGE, marquez_addresses
+from datlake_server.http.marquez import document as marquez
+from datlake_server.http.marquez.addresses import LINEAGE, PREFIX, marquez_addresses
 from datlake_server.http.openapi import document
 from datlake_server.http.pages import RunPage, RunsPage
 from datlake_server.http.router import Router
@@ -48,7 +49,9 @@ def build_router(lake: Lake, threads: Threads, health: Health, version: str) -> 
     router.add("POST", API_PREFIX + LOG_PATH, Target(AppendLog(lake, threads)))
     router.add("GET", API_PREFIX + LOG_PATH, Target(ReadLog(lake, threads)))
     _add_probes(router, health)
-    _add_documents(router, document(version))
+    _add_document(router, API_PREFIX, described := document(version))
+    _add_document(router, PREFIX, marquez.document(version))
+    _add_docs(router, described)
     router.add("GET", "/", Target(RunsPage(lake, threads)))
     router.add("GET", "/runs/{run_id}", Target(RunPage(lake, threads)))
     return router
@@ -85,14 +88,17 @@ def _add_probes(router: Router[Target], health: Health) -> None:
     router.add("GET", "/health", Target(health.ready, is_alias=True))
 
 
-def _add_documents(router: Router[Target], described: dict[str, object]) -> None:
-    page = docs_page(described)
-
+def _add_document(router: Router[Target], prefix: str, described: dict[str, object]) -> None:
     async def openapi(request: Incoming) -> Answer:
         return tagged_answer(described, request.header(b"if-none-match"))
+
+    router.add("GET", f"{prefix}/openapi.json", Target(openapi))
+
+
+def _add_docs(router: Router[Target], described: dict[str, object]) -> None:
+    page = docs_page(described)
 
     async def docs(_: Incoming) -> Answer:
         return html_answer(page)
 
-    router.add("GET", API_PREFIX + "/openapi.json", Target(openapi))
     router.add("GET", "/docs", Target(docs))

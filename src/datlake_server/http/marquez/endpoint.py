@@ -74,6 +74,7 @@ def looked(work: Callable[[Tx, Ask], object]) -> Work:
     def answer(lake: Lake, ask: Ask) -> Reply:
         return Reply(lake.look(lambda tx: work(tx, ask)))
 
+    answer.__doc__ = work.__doc__
     return answer
 
 
@@ -83,4 +84,5 @@ def changed(work: Callable[[Tx, Ask], object]) -> Work:
     def answer(lake: Lake, ask: Ask) -> Reply:
         return Reply(lake.change(lambda tx: work(tx, ask)))
 
+    answer.__doc__ = work.__doc__
     return answer

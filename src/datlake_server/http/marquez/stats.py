@@ -57,6 +57,7 @@ def events(tx: Tx, ask: Ask) -> list[dict[str, object]]:
 
 def _by_quarter(statement: str) -> Callable[[Tx, Ask], list[dict[str, object]]]:
     def counted(tx: Tx, ask: Ask) -> list[dict[str, object]]:
+        """How many there were at the end of each interval."""
         intervals = _intervals(tx, ask)
         first = micros(intervals[0].start_interval) // _QUARTER_US
         rows = tx.all(_Count, statement, since=first)
