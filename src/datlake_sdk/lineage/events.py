@@ -15,8 +15,9 @@ from msgspec import Meta, Raw, Struct
 
 from datlake_sdk.errors import InvalidRequest
 from datlake_sdk.lineage.ids import run_id_of
+from datlake_sdk.lineage.names import dataset_known_as, known_as
 from datlake_sdk.wire import codec
-from datlake_sdk.wire.ids import NO_CONTROL, Name
+from datlake_sdk.wire.ids import NO_CONTROL
 from datlake_sdk.wire.times import micros
 
 if TYPE_CHECKING:
@@ -37,12 +38,13 @@ _TYPES: Final[dict[str, EventType]] = {
     "FAIL": "FAIL",
 }
 _RunText = Annotated[str, Meta(min_length=1, max_length=2048, pattern=NO_CONTROL)]
+_Told = Annotated[str, Meta(min_length=1)]
 _RawFacets = dict[str, Raw] | None
 
 
 class _Job(Struct, frozen=True):
-    namespace: Name
-    name: Name
+    namespace: _Told
+    name: _Told
     facets: _RawFacets = None
 
 
@@ -52,8 +54,8 @@ class _Run(Struct, frozen=True, rename={"run_id": "runId"}):
 
 
 class _Dataset(Struct, frozen=True, rename={"input_facets": "inputFacets", "output_facets": "outputFacets"}):
-    namespace: Name
-    name: Name
+    namespace: _Told
+    name: str
     facets: _RawFacets = None
     input_facets: _RawFacets = None
     output_facets: _RawFacets = None
@@ -128,7 +130,7 @@ def parse(data: bytes) -> ParsedEvent:
             body=body.decode(),
             at=at,
             event_type="JOB",
-            job=(told.job.namespace, told.job.name),
+            job=_job(told.job),
             job_facets=_facets(told.job.facets),
             inputs=[_dataset(one, one.input_facets) for one in told.inputs or ()],
             outputs=[_dataset(one, one.output_facets) for one in told.outputs or ()],
@@ -162,7 +164,7 @@ def _run_event(told: _Event, run: _Run, digest: str, body: str, at: int) -> Pars
         event_type=_TYPES.get((told.event_type or "").upper(), "OTHER"),
         run_id=run_id,
         external_id=None if run.run_id.lower() == run_id else run.run_id,
-        job=(told.job.namespace, told.job.name),
+        job=_job(told.job),
         run_facets=_facets(run.facets),
         job_facets=_facets(told.job.facets),
         inputs=[_dataset(one, one.input_facets) for one in told.inputs or ()],
@@ -170,8 +172,12 @@ def _run_event(told: _Event, run: _Run, digest: str, body: str, at: int) -> Pars
     )
 
 
+def _job(told: _Job) -> tuple[str, str]:
+    return known_as(told.namespace), known_as(told.name)
+
+
 def _dataset(told: _Dataset, own: Mapping[str, Raw] | None) -> Dataset:
-    return Dataset(told.namespace, told.name, _facets(told.facets), _facets(own))
+    return Dataset(known_as(told.namespace), dataset_known_as(told.name), _facets(told.facets), _facets(own))
 
 
 def _facets(told: Mapping[str, Raw] | None) -> dict[str, Facet]:

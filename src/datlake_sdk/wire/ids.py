@@ -16,7 +16,8 @@ NO_CONTROL: Final = r"^[^\x00-\x1f\x7f-\x9f]+(?![\s\S])"  # `$` would let a trai
 UUID_PATTERN: Final = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![\s\S])"
 
 # 2,048 is what OpenLineage producers send; the SDK itself keeps to 256 (`SDK_NAME_LIMIT`).
-Name = Annotated[str, Meta(min_length=1, max_length=2048, pattern=NO_CONTROL)]
+NAME_LIMIT: Final = 2048
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_LIMIT, pattern=NO_CONTROL)]
 Text = Annotated[str, Meta(min_length=1, max_length=256, pattern=NO_CONTROL)]
 # A key holds two names of 256 characters, each up to 12 when percent-encoded; its URI escapes them again.
 ObjectName = Annotated[str, Meta(min_length=1, max_length=8192, pattern=NO_CONTROL)]

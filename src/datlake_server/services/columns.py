@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 from msgspec import Struct, json
 from msgspec.structs import asdict, astuple, replace
 
+from datlake_sdk.lineage.names import known_as
 from datlake_sdk.wire.models import Transformation
 from datlake_server.services.records import RunRow, json_text
 
@@ -79,7 +80,7 @@ def _fed(told: Mapping[str, object]) -> Iterator[_Fed]:
     for field, one in _sources(told):
         if one.get("type", "DATASET") != "JOB":
             source = _text(one.get("field")) or WHOLE
-            yield _Fed(field, _text(one.get("namespace")), _text(one.get("name")), source, _transformations(one))
+            yield _Fed(field, _name(one.get("namespace")), _name(one.get("name")), source, _transformations(one))
 
 
 def _found(
@@ -198,6 +199,10 @@ def _mappings(value: object) -> Iterable[Mapping[str, object]]:
 
 def _mapping(value: object) -> Mapping[str, object]:
     return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
+def _name(value: object) -> str | None:
+    return known_as(value) if isinstance(value, str) else None
 
 
 def _text(value: object) -> str | None:

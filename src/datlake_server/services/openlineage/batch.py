@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from datlake_sdk.lineage.names import ROOT
 from datlake_server.services import columns
 from datlake_server.services.openlineage.facets import Facets
 from datlake_server.services.places import Role, table_row
@@ -108,7 +109,7 @@ class Batch:
 
     def table_of(self, namespace: str | None, name: str | None) -> int | None:
         """The table of that name, made if need be; null where a part of the name is missing."""
-        return self.table_named(namespace, name) if namespace and name else None
+        return self.table_named(namespace, name or ROOT) if namespace and name is not None else None
 
     def columns_in(self, facet: Facet, target: int) -> dict[columns.Columns, list[Transformation]]:
         """What a column lineage facet says of the table `target`; the same one comes with every event of a run."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from datlake_sdk.lineage.names import named_dataset
 from datlake_server.services import aliases
 from datlake_server.services.records import json_text
 
@@ -78,7 +79,7 @@ def _symlinks(batch: Batch, table_id: int, facet: Facet, at: int) -> None:
         return
     until = batch.tx.one(_Moment, "openlineage.unlinked_until", table_id=table_id)
     for one in _mappings(facet.read().get("identifiers")):
-        named = _name(one)
+        named = named_dataset(one)
         if named is not None:
             aliases.add(batch.tx, table_id, *named, SYMLINK, at, deleted=until is not None and until.n >= at)
 
@@ -89,7 +90,7 @@ def _lifecycle(batch: Batch, table_id: int, facet: Facet, run_id: str, at: int) 
     told = facet.read()
     state = told.get("lifecycleStateChange")
     before = told.get("previousIdentifier")
-    other = _name(cast("dict[str, object]", before)) if isinstance(before, dict) else None
+    other = named_dataset(cast("dict[str, object]", before)) if isinstance(before, dict) else None
     if not isinstance(state, str) or not state:
         return None
     batch.tx.do(
@@ -108,11 +109,6 @@ def _mappings(value: object) -> Iterator[Mapping[str, object]]:
         for one in cast("list[object]", value):
             if isinstance(one, dict):
                 yield cast("dict[str, object]", one)
-
-
-def _name(one: Mapping[str, object]) -> tuple[str, str] | None:
-    namespace, name = one.get("namespace"), one.get("name")
-    return (namespace, name) if isinstance(namespace, str) and isinstance(name, str) and namespace and name else None
 
 
 def _shown(value: object) -> str | None:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from datlake_sdk.lineage.events import Dataset
 from datlake_sdk.lineage.ids import output_id, version_id
+from datlake_sdk.lineage.names import named_dataset, named_job
 from datlake_server.services import lineage
 from datlake_server.services.lineage import Telling
 from datlake_server.services.openlineage.facets import Owner
@@ -188,15 +189,14 @@ def _state(batch: Batch, state: RunState, snapshot_id: str, sources: Iterable[in
 
 
 def _entry(one: Mapping[str, object], own: JobName) -> Entry:
-    named = _name(one)
     is_job = one.get("type") == "JOB"
+    named = named_job(one) if is_job else named_dataset(one)
     sources: list[DatasetName] = []
     jobs: list[JobName] = []
     for source in _all_sources(one):
-        name = _name(source)
         if source.get("type") == "JOB":
-            jobs.append(name or own)
-        elif name is not None:
+            jobs.append(named_job(source) or own)
+        elif (name := named_dataset(source)) is not None:
             sources.append(name)
     job = (named or own) if is_job else own
     target = None if is_job else named
@@ -232,20 +232,15 @@ def _links(entries: Iterable[Entry]) -> Iterator[tuple[JobName, JobName]]:
 
 def _dependencies(facet: Mapping[str, object] | None, own: JobName) -> Iterator[tuple[JobName, JobName]]:
     for one in _mappings((facet or {}).get("upstream")):
-        if name := _name(_mapping(one.get("job"))):
+        if name := named_job(_mapping(one.get("job"))):
             yield name, own
     for one in _mappings((facet or {}).get("downstream")):
-        if name := _name(_mapping(one.get("job"))):
+        if name := named_job(_mapping(one.get("job"))):
             yield own, name
 
 
 def _said(facet: Facet | None) -> dict[str, object] | None:
     return None if facet is None or facet.is_deleted else facet.read()
-
-
-def _name(one: Mapping[str, object]) -> tuple[str, str] | None:
-    namespace, name = one.get("namespace"), one.get("name")
-    return (namespace, name) if isinstance(namespace, str) and isinstance(name, str) and namespace and name else None
 
 
 def _mappings(value: object) -> list[Mapping[str, object]]:
