@@ -7,6 +7,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
@@ -49,6 +50,8 @@ def test_events_in_any_order_and_batches_end_as_the_fold_says(empty_lake: Path) 
         shown, expected = shown_after(empty_lake, delivery), fold(delivery.stream)
         if shown != expected:
             differing.append(delivery)
+            if IS_LONG:  # to be told again from the text alone
+                print([msgspec.json.encode(item) for item in delivery.stream], delivery.sent, delivery.in_turn)
         assert shown == expected or IS_LONG
 
     compare()
