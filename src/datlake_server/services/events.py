@@ -122,7 +122,7 @@ def _sign_of_life(tx: Tx, namespace: str, job_name: str | None, run_id: str | No
     if tx.one(RunRow, "runs.get", run_id=run_id) is None:
         return None  # the event came before its run, and names no job to make one of
     name = run_row(tx, run_id, namespace).job_name
-    tx.do("runs.seen", run_id=run_id, now=tx.now, started_at=tx.now)
+    tx.do("runs.seen", run_id=run_id, now=tx.now)
     return name
 
 

@@ -46,7 +46,9 @@ def ensured_run(tx: Tx, namespace: str, job_name: str, run_id: str, started: int
         row = _claimed(tx, row, ensured_job(tx, namespace, job_name))
     if row is not None:
         owned(row, run_id, namespace, job_name)  # first: another namespace's run shows no sign of life by this
-        tx.do("runs.seen", run_id=run_id, now=tx.now, started_at=started)
+        tx.do("runs.seen", run_id=run_id, now=tx.now)
+        if started < row.started_at:
+            tx.do("runs.begin_earlier", run_id=run_id, at=started)
         return row
     job = ensured_job(tx, namespace, job_name)
     tx.do(

@@ -38,7 +38,7 @@ def seen(batch: Batch, event: ParsedEvent, run_id: str, job_id: int, at: int) ->
     else:
         batch.tx.do("openlineage.seen_run", run_id=run_id, now=batch.tx.now, external_id=event.external_id)
         if at < state.row.started_at:
-            batch.tx.do("openlineage.begin_earlier", run_id=run_id, at=at)
+            batch.tx.do("runs.begin_earlier", run_id=run_id, at=at)
             state.row = replace(state.row, started_at=at)
         state.is_new = False
         _claim(batch, state, event, job_id, at)

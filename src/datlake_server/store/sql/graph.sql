@@ -153,7 +153,8 @@ ORDER BY s.created_at DESC, s.snapshot_id DESC LIMIT 1;
 SELECT f.key, p.run_id, coalesce(s.group_id, p.source), p.source_snapshot
 FROM json_each(:ends) f LEFT JOIN same_tables m ON m.group_id = f.value ->> 0
 CROSS JOIN pairs p LEFT JOIN same_tables s ON s.table_id = p.source
-WHERE p.target = coalesce(m.table_id, f.value ->> 0) AND p.target_snapshot = f.value ->> 1 AND (:as_of IS NULL OR (
+WHERE p.target = coalesce(m.table_id, f.value ->> 0) AND p.target <> 0
+  AND p.target_snapshot = f.value ->> 1 AND (:as_of IS NULL OR (
     SELECT a.at FROM pairs a WHERE a.run_id = p.run_id AND a.source = p.source AND a.target = p.target
     AND a.source_snapshot = p.source_snapshot AND a.target_snapshot = p.target_snapshot) <= :as_of)
 LIMIT :limit;
@@ -162,7 +163,8 @@ LIMIT :limit;
 SELECT f.key, p.run_id, coalesce(t.group_id, p.target), p.target_snapshot
 FROM json_each(:ends) f LEFT JOIN same_tables m ON m.group_id = f.value ->> 0
 CROSS JOIN pairs p LEFT JOIN same_tables t ON t.table_id = p.target
-WHERE p.source = coalesce(m.table_id, f.value ->> 0) AND p.source_snapshot = f.value ->> 1 AND (:as_of IS NULL OR (
+WHERE p.source = coalesce(m.table_id, f.value ->> 0) AND p.source <> 0
+  AND p.source_snapshot = f.value ->> 1 AND (:as_of IS NULL OR (
     SELECT a.at FROM pairs a WHERE a.run_id = p.run_id AND a.source = p.source AND a.target = p.target
     AND a.source_snapshot = p.source_snapshot AND a.target_snapshot = p.target_snapshot) <= :as_of)
 LIMIT :limit;
@@ -191,7 +193,8 @@ GROUP BY f.key;
 -- How many runs write each place (1), and how many read it (0); no row is none.
 SELECT f.key, 1, count(DISTINCT p.run_id)
 FROM json_each(:ends) f LEFT JOIN same_tables m ON m.group_id = f.value ->> 0 CROSS JOIN pairs p
-WHERE p.target = coalesce(m.table_id, f.value ->> 0) AND p.target_snapshot = f.value ->> 1 AND +p.source = 0
+WHERE p.target = coalesce(m.table_id, f.value ->> 0) AND p.target <> 0
+  AND p.target_snapshot = f.value ->> 1 AND +p.source = 0
   AND (:as_of IS NULL OR (
     SELECT a.at FROM pairs a WHERE a.run_id = p.run_id AND a.source = 0 AND a.target = p.target
     AND a.source_snapshot = '' AND a.target_snapshot = p.target_snapshot) <= :as_of)
@@ -199,7 +202,8 @@ GROUP BY f.key
 UNION ALL
 SELECT f.key, 0, count(DISTINCT p.run_id)
 FROM json_each(:ends) f LEFT JOIN same_tables m ON m.group_id = f.value ->> 0 CROSS JOIN pairs p
-WHERE p.source = coalesce(m.table_id, f.value ->> 0) AND p.source_snapshot = f.value ->> 1 AND +p.target = 0
+WHERE p.source = coalesce(m.table_id, f.value ->> 0) AND p.source <> 0
+  AND p.source_snapshot = f.value ->> 1 AND +p.target = 0
   AND (:as_of IS NULL OR (
     SELECT a.at FROM pairs a WHERE a.run_id = p.run_id AND a.source = p.source AND a.target = 0
     AND a.source_snapshot = p.source_snapshot AND a.target_snapshot = '') <= :as_of)

@@ -24,10 +24,6 @@ UPDATE runs SET last_seen_at = max(last_seen_at, :now), origin = origin | 2,
                 external_id = coalesce(external_id, :external_id)
 WHERE run_id = :run_id;
 
--- name: openlineage.begin_earlier
--- By itself: three indexes hold the moment, and a moment that stays would be written into them again.
-UPDATE runs SET started_at = min(started_at, :at) WHERE run_id = :run_id;
-
 -- name: openlineage.claim_run
 UPDATE runs SET job_id = :job_id, namespace = :namespace, claimed_at = :claimed_at, origin = origin | :mark
 WHERE run_id = :run_id;

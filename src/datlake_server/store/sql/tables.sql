@@ -34,8 +34,8 @@ UPDATE tables SET snapshot_count = snapshot_count - 1 WHERE table_id = :table_id
 DELETE FROM tables
 WHERE table_id = :table_id AND latest_id IS NULL
   AND coalesce(owner, description, compatibility) IS NULL AND expected_freshness_s IS NULL
-  AND NOT EXISTS (SELECT 1 FROM pairs p WHERE p.source = :table_id)
-  AND NOT EXISTS (SELECT 1 FROM pairs p WHERE p.target = :table_id)
+  AND NOT EXISTS (SELECT 1 FROM pairs p WHERE p.source = :table_id AND p.source <> 0)
+  AND NOT EXISTS (SELECT 1 FROM pairs p WHERE p.target = :table_id AND p.target <> 0)
   AND NOT EXISTS (SELECT 1 FROM loose_data l WHERE l.named = :table_id)
   AND NOT EXISTS (SELECT 1 FROM aliases a WHERE a.table_id = :table_id)
   AND NOT EXISTS (SELECT 1 FROM edges e WHERE e.source = :table_id)
