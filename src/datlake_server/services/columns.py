@@ -156,8 +156,8 @@ def _joined(before: _Known, steps: str, telling: Telling) -> _Known:
 
 
 def _count_anew(tx: Tx, run: RunRow, key: Columns) -> None:
-    tx.do("columns.drop_edge", job_id=run.job_id, **asdict(key))
-    tx.do("columns.count_anew", job_id=run.job_id, **asdict(key))
+    for step in ("columns.drop_edge", "columns.leave_declared", "columns.count_anew"):
+        tx.do(step, job_id=run.job_id, **asdict(key))
 
 
 def _sources(told: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, object]]]:

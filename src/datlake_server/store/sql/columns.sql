@@ -40,6 +40,13 @@ ON CONFLICT (source, source_field, job_id, target, target_field) DO UPDATE SET
 DELETE FROM column_edges WHERE source = :source AND source_field = :source_field AND job_id = :job_id
     AND target = :target AND target_field = :target_field AND declared_at IS NULL;
 
+-- name: columns.leave_declared
+-- What was declared stays when none of the job's runs tells of it.
+UPDATE column_edges SET transformations = coalesce(declared, transformations), first_seen = declared_at,
+                        last_seen = declared_at, run_count = 0, last_run_id = ''
+WHERE source = :source AND source_field = :source_field AND job_id = :job_id
+    AND target = :target AND target_field = :target_field;
+
 -- name: columns.count_anew
 INSERT INTO column_edges (source, source_field, job_id, target, target_field, transformations,
                           first_seen, last_seen, run_count, last_run_id)
@@ -57,12 +64,13 @@ ON CONFLICT (source, source_field, job_id, target, target_field) DO UPDATE SET
 
 -- name: columns.declare
 INSERT INTO column_edges (source, source_field, job_id, target, target_field, transformations,
-                          first_seen, last_seen, run_count, last_run_id, declared_at)
-VALUES (:source, :source_field, :job_id, :target, :target_field, :transformations, :at, :at, 0, '', :at)
+                          first_seen, last_seen, run_count, last_run_id, declared_at, declared)
+VALUES (:source, :source_field, :job_id, :target, :target_field, :transformations, :at, :at, 0, '', :at, :transformations)
 ON CONFLICT (source, source_field, job_id, target, target_field) DO UPDATE SET
     first_seen = min(column_edges.first_seen, excluded.first_seen),
     last_seen = CASE WHEN column_edges.run_count = 0 THEN min(column_edges.last_seen, excluded.last_seen)
                      ELSE column_edges.last_seen END,
     transformations = CASE WHEN column_edges.run_count = 0
         THEN max(column_edges.transformations, excluded.transformations) ELSE column_edges.transformations END,
-    declared_at = coalesce(min(column_edges.declared_at, excluded.declared_at), excluded.declared_at);
+    declared_at = coalesce(min(column_edges.declared_at, excluded.declared_at), excluded.declared_at),
+    declared = coalesce(max(column_edges.declared, excluded.declared), excluded.declared);
