@@ -6,7 +6,6 @@ start and the earliest ending are shown, inputs and outputs are sets, and an ope
 
 from __future__ import annotations
 
-from hashlib import sha256
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ from datlake_server.services.places import Role
 from datlake_server.services.presence import Life
 from datlake_server.services.records import RunRow, json_text, run_of, run_row, runs_of
 from datlake_server.services.registry import handles
-from datlake_server.services.stubs import Told, at_most_now, ensured_run, job_row
+from datlake_server.services.stubs import Told, at_most_now, ensured_run, job_row, put_facets
 from datlake_server.store.base import Recorded
 
 if TYPE_CHECKING:
@@ -162,13 +161,8 @@ def _add(tx: Tx, op: AddInputs | AddOutputs, role: Role, caller: Caller) -> Run:
 
 
 def _describe(tx: Tx, row: RunRow, at: int, metadata: Mapping[str, object], environment: Mapping[str, object]) -> None:
-    facets = [
-        (section, key, text := json_text(value), sha256(text.encode()).hexdigest())
-        for section, values in (("metadata", metadata), ("environment", environment))
-        for key, value in values.items()
-    ]
-    if facets:
-        tx.do("runs.put_facets", run_id=row.run_id, at=at, facets=json_text(facets))
+    put_facets(tx, row.run_id, "metadata", metadata, at)
+    put_facets(tx, row.run_id, "environment", environment, at)
 
 
 def _unended(tx: Tx, op: ListRuns, caller: Caller) -> Page[Run]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -10,9 +11,10 @@ from msgspec.structs import asdict
 from datlake_sdk.errors import NotFound
 from datlake_sdk.wire.times import micros
 from datlake_server.services.claims import BY_SDK, claim
-from datlake_server.services.records import JobRow, RunRow, owned
+from datlake_server.services.records import JobRow, RunRow, json_text, owned
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from datlake_server.store.base import Tx
@@ -69,6 +71,16 @@ def ensured_run(tx: Tx, namespace: str, job_name: str, run_id: str, started: int
         last_seen_at=tx.now,
         **asdict(told),
     )
+
+
+def put_facets(tx: Tx, run_id: str, section: str, values: Mapping[str, object], at: int) -> None:
+    """The run has these values in that section, each unless a later one is there."""
+    rows = [
+        (run_id, section, key, text := json_text(value), at, sha256(text.encode()).hexdigest())
+        for key, value in values.items()
+    ]
+    if rows:
+        tx.do_each("runs.put_facet", rows)
 
 
 def _claimed(tx: Tx, row: RunRow, job: JobRow) -> RunRow:

@@ -6,7 +6,6 @@ either, so that a lake that takes all of another's is as the other.
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from msgspec import Struct
@@ -23,7 +22,7 @@ from datlake_server.services.openlineage.runs import BY_EVENTS, follow_ending
 from datlake_server.services.places import table_row
 from datlake_server.services.records import RunRow, json_text
 from datlake_server.services.registering import NewSnapshot, take
-from datlake_server.services.stubs import Told, ensured_job, ensured_run
+from datlake_server.services.stubs import Told, ensured_job, ensured_run, put_facets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -130,12 +129,7 @@ def _merge_life(tx: Tx, run: RunRow, life: own.RunFacet) -> None:
 
 
 def _put(tx: Tx, run: RunRow, section: str, kept: own.Kept) -> None:
-    rows = [
-        (section, key, text := json_text(value), sha256(text.encode()).hexdigest())
-        for key, value in kept.values.items()
-    ]
-    if rows:
-        tx.do("runs.put_facets", run_id=run.run_id, at=_at_most_now(tx, kept.at), facets=json_text(rows))
+    put_facets(tx, run.run_id, section, kept.values, _at_most_now(tx, kept.at))
 
 
 def _register(tx: Tx, dataset: Dataset, told: own.SnapshotFacet, run: RunRow | None) -> None:

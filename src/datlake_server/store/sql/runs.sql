@@ -39,9 +39,9 @@ ON CONFLICT (run_id, ended_at, state) DO UPDATE SET error = coalesce(max(error, 
 SELECT run_id, state, ended_at, received_at, error FROM endings
 WHERE run_id IN (SELECT value FROM json_each(:run_ids)) ORDER BY run_id, ended_at, op_key, state;
 
--- name: runs.put_facets
-INSERT INTO facets (run_id, section, key, value, at, digest)
-SELECT :run_id, f.value ->> 0, f.value ->> 1, f.value ->> 2, :at, f.value ->> 3 FROM json_each(:facets) f WHERE true
+-- name: runs.put_facet
+-- run_id, section, key, value, at, digest
+INSERT INTO facets (run_id, section, key, value, at, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (run_id, section, key) DO UPDATE SET value = excluded.value, at = excluded.at, digest = excluded.digest
 WHERE (excluded.at, excluded.digest) > (facets.at, facets.digest);
 
