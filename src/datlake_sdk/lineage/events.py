@@ -37,6 +37,7 @@ _TYPES: Final[dict[str, EventType]] = {
     "ABORT": "ABORT",
     "FAIL": "FAIL",
 }
+_FIRST_PARENT: Final = "parentRun"  # Airflow's first integrations called the parent facet so
 _RunText = Annotated[str, Meta(min_length=1, max_length=2048, pattern=NO_CONTROL)]
 _Told = Annotated[str, Meta(min_length=1)]
 _RawFacets = dict[str, Raw] | None
@@ -165,11 +166,18 @@ def _run_event(told: _Event, run: _Run, digest: str, body: str, at: int) -> Pars
         run_id=run_id,
         external_id=None if run.run_id.lower() == run_id else run.run_id,
         job=_job(told.job),
-        run_facets=_facets(run.facets),
+        run_facets=_run_facets(run),
         job_facets=_facets(told.job.facets),
         inputs=[_dataset(one, one.input_facets) for one in told.inputs or ()],
         outputs=[_dataset(one, one.output_facets) for one in told.outputs or ()],
     )
+
+
+def _run_facets(run: _Run) -> dict[str, Facet]:
+    told = _facets(run.facets)
+    if _FIRST_PARENT in told:
+        told.setdefault("parent", told[_FIRST_PARENT])
+    return told
 
 
 def _job(told: _Job) -> tuple[str, str]:
