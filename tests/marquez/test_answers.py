@@ -111,6 +111,18 @@ def test_a_job_shows_what_its_facets_say(shop: Marquez) -> None:
     assert [run["state"] for run in child["latestRuns"]] == ["NEW", "FAILED", "COMPLETED"]
 
 
+def test_a_job_is_under_the_parent_that_its_runs_name(marquez: Marquez) -> None:
+    """Schedulers tell of tasks, and some never of what the tasks are part of; no job is under itself."""
+    space, parent = fresh("parents"), run_id()
+    for number, (job, above) in enumerate([("harvest.pick", "harvest"), ("press", "press")]):
+        told = {"parent": facet(run={"runId": parent}, job={"namespace": space, "name": above})}
+        marquez.tell(run_event("START", run_id(), (space, job), f"2026-01-01T0{number}:00:00Z", run_facets=told))
+    task = marquez.get(f"/namespaces/{space}/jobs/harvest.pick")
+    assert (task["parentJobName"], task["simpleName"]) == ("harvest", "pick")
+    assert "parentJobName" not in marquez.get(f"/namespaces/{space}/jobs/press")
+    assert [job["name"] for job in marquez.get(f"/namespaces/{space}/jobs")["jobs"]] == ["harvest.pick", "press"]
+
+
 def test_a_version_of_a_job_is_what_it_reads_and_writes(marquez: Marquez) -> None:
     """The same data make the same version, whatever the run; a run that reads less is another version of the job."""
     space = fresh("versions")

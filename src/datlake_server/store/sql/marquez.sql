@@ -139,7 +139,12 @@ SELECT run_id FROM runs WHERE job_id = :job_id ORDER BY started_at DESC, run_id 
 SELECT count(*) AS n FROM runs WHERE job_id = :job_id;
 
 -- name: marquez.runs
-SELECT r.run_id, r.job_id, j.namespace, j.name, r.state, r.started_at, r.ended_at, r.last_seen_at, pj.name AS parent_name,
+-- The parent's job is what a facet calls it where nothing is known of the parent itself.
+SELECT r.run_id, r.job_id, j.namespace, j.name, r.state, r.started_at, r.ended_at, r.last_seen_at,
+       coalesce(pj.name, (SELECT f.value ->> '$.job.name' FROM openlineage_facets f
+                          WHERE f.run_id = r.run_id AND f.subject = 0 AND f.kind = 'run' AND f.name = 'parent'
+                            AND r.parent_run_id <> '' AND (f.value ->> '$._deleted') IS NOT 1
+                            AND json_type(f.value, '$.job.name') = 'text' AND f.value ->> '$.job.name' <> j.name)) AS parent_name,
        CASE WHEN r.origin & 1 THEN 1
             ELSE EXISTS (SELECT 1 FROM openlineage_events e
                          WHERE e.run_id = r.run_id AND e.event_type IN ('START', 'RUNNING')) END AS is_started
