@@ -22,22 +22,16 @@ from datlake_server.run_logs import LogPlace, RunLogs
 from datlake_server.serverlock import is_served
 from datlake_server.services import (
     catalog,
-    diff,
     events,
-    graph,
     legacy,
     lineage,
-    openlineage_export,
     receipts,
-    roads,
     runs,
-    search,
     snapshots,
 )
-from datlake_server.services.openlineage import ingest
 from datlake_server.services.presence import Watch
 from datlake_server.services.receipts import Answered
-from datlake_server.services.registry import HANDLERS
+from datlake_server.services.registry import service_of
 from datlake_server.store.sqlite import SqliteStore, now_us
 
 if TYPE_CHECKING:
@@ -52,19 +46,13 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 
-# Importing them is what fills HANDLERS.
+# Importing them is what fills HANDLERS; what no job asks is imported when it is asked for.
 SERVICES: Final[tuple[ModuleType, ...]] = (
     catalog,
-    diff,
     events,
-    graph,
-    ingest,
     legacy,
     lineage,
-    openlineage_export,
-    roads,
     runs,
-    search,
     snapshots,
 )
 
@@ -136,7 +124,7 @@ class Lake:
     def prepared(self, op: Op[A], caller: Caller = NOBODY) -> Callable[[Tx], Answered[A]]:
         """What `answer` does in its transaction. Raises what is wrong with `op` itself."""
         op = codec.checked(op)
-        service = HANDLERS[type(op)]
+        service = service_of(type(op))
         caller = replace(caller, presence=self._watch)
 
         def effect(tx: Tx) -> A:

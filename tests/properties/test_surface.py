@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from typing import get_type_hints
 
 import pytest
@@ -17,7 +18,7 @@ from datlake_sdk.wire import models
 from datlake_sdk.wire.operations import OPERATIONS, Op, answer_type
 from datlake_server.caller import Caller
 from datlake_server.lake import SERVICES
-from datlake_server.services.registry import HANDLERS
+from datlake_server.services.registry import ELSEWHERE, HANDLERS, service_of
 from datlake_server.store.base import Tx
 
 PUBLIC = {
@@ -77,15 +78,17 @@ def public(kind: type[object]) -> set[str]:
 
 def test_every_operation_is_answered_by_one_service() -> None:
     """A wrong class in `@handles` is caught by no type checker."""
+    services = {op_type: service_of(op_type) for op_type in OPERATIONS}
     assert set(HANDLERS) == set(OPERATIONS)
-    assert len(set(HANDLERS.values())) == len(OPERATIONS) == len(set(OPERATIONS))
+    assert len(set(services.values())) == len(OPERATIONS) == len(set(OPERATIONS))
 
 
 @pytest.mark.parametrize("op_type", OPERATIONS, ids=lambda op: op.__name__)
 def test_a_service_is_called_as_its_operation_and_answers_its_type(op_type: type[Op[object]]) -> None:
-    service = HANDLERS[op_type]
+    service, elsewhere = service_of(op_type), ELSEWHERE.get(op_type)
     assert service.__name__ == snake(op_type.__name__)
-    assert service in [getattr(module, service.__name__, None) for module in SERVICES]
+    assert service.__module__ in {*(module.__name__ for module in SERVICES), f"datlake_server.services.{elsewhere}"}
+    assert getattr(sys.modules[service.__module__], service.__name__) is service
     known = {**vars(models), **service.__globals__, "Tx": Tx, "Caller": Caller}
     hints = get_type_hints(service, localns=known)
     assert list(hints) == ["tx", "op", "caller", "return"]

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from datlake_server.store.base import Tx
 
 R = TypeVar("R", bound=RunRow)
-BY_SDK = 1  # the mark on a run that an SDK told of it; see `runs.origin`
+# The marks on a run that an SDK told of it, and that events did; see `runs.origin`.
+BY_SDK = 1
+BY_EVENTS = 2
 
 
 def claim(tx: Tx, run: R, job: JobRow, claimed_at: int, *, mark: int = 0) -> R:

@@ -18,7 +18,7 @@ from datlake_sdk.wire.models import Page, Run, RunState
 from datlake_sdk.wire.operations import AddInputs, AddOutputs, CompleteRun, DescribeRun, GetRun, ListRuns, StartRun
 from datlake_sdk.wire.times import micros
 from datlake_server.services import labels, legacy, lineage, presence
-from datlake_server.services.openlineage.runs import BY_EVENTS, follow_ending
+from datlake_server.services.claims import BY_EVENTS
 from datlake_server.services.pages import END_OF_TIME, cursor_from, moment_before, page
 from datlake_server.services.places import Role
 from datlake_server.services.presence import Life
@@ -150,6 +150,8 @@ def _end(tx: Tx, row: RunRow, outcome: RunState, ended_at: int, op: CompleteRun)
     tx.do("runs.add_ending", run_id=row.run_id, ended_at=ended_at, state=outcome, op_key=key, now=tx.now, error=error)
     tx.do("runs.show_ending", run_id=row.run_id)
     if row.origin & BY_EVENTS:
+        from datlake_server.services.openlineage.runs import follow_ending  # most jobs are told of by no events
+
         follow_ending(tx, row.run_id)
 
 

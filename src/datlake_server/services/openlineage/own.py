@@ -17,8 +17,9 @@ from datlake_sdk.wire.models import DataRef
 from datlake_sdk.wire.operations import LogEvent, RegisterSnapshot
 from datlake_sdk.wire.times import micros
 from datlake_server.services import aliases, events, lineage, presence
+from datlake_server.services.claims import BY_EVENTS
 from datlake_server.services.openlineage.effects import LOCATION, Tagged
-from datlake_server.services.openlineage.runs import BY_EVENTS, follow_ending
+from datlake_server.services.openlineage.runs import follow_ending
 from datlake_server.services.places import table_row
 from datlake_server.services.records import RunRow, json_text
 from datlake_server.services.registering import NewSnapshot, take

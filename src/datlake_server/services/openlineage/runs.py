@@ -11,7 +11,7 @@ from datlake_sdk.lineage.events import ENDINGS
 from datlake_sdk.lineage.ids import run_id_of
 from datlake_sdk.wire.models import RunError
 from datlake_sdk.wire.models import RunState as RunOutcome
-from datlake_server.services.claims import claim
+from datlake_server.services.claims import BY_EVENTS, claim
 from datlake_server.services.openlineage import snapshots
 from datlake_server.services.openlineage.batch import Batch, OpenRun, RunState
 from datlake_server.services.openlineage.facets import Facets, Owner
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 class _State(Struct, frozen=True):
     state: RunOutcome
-
-
-BY_EVENTS = 2  # the mark on a run that events told of it; see `runs.origin`
 
 
 def seen(batch: Batch, event: ParsedEvent, run_id: str, job_id: int, at: int) -> RunState:
