@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -13,10 +14,14 @@ from datlake_sdk._outbox import dead, overview
 from datlake_sdk._outbox.claims import claim_writer
 from datlake_sdk._outbox.parcels import UploadParcel
 from datlake_sdk._outbox.recovery import Progress
+from datlake_sdk.errors import TransientNetworkError
+from datlake_sdk.transport.base import CallOptions
+from datlake_sdk.wire.operations import LogEvents, Op
 from tests.properties.outbox_host import Host, Process, frames_of
 from tests.properties.outbox_lake import Lake
-from tests.properties.outbox_ledger import registration
+from tests.properties.outbox_ledger import event, registration
 
+A = TypeVar("A")
 ONE, TWO, THREE = (f"0190c6a0-0000-7000-8000-00000000000{number}" for number in (1, 2, 3))
 
 
@@ -46,6 +51,23 @@ def rounds(process: Process, count: int) -> None:
     """The courier goes so many rounds."""
     for _ in range(count):
         process.depot.round()
+
+
+class SlowLine(Lake):
+    """A line over which so many events at once do not arrive in time; it counts what was tried."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.tried: list[int] = []
+
+    def call(self, op: Op[A], options: CallOptions) -> A:
+        """The lake's answer, where it comes in time."""
+        count = len(op.events) if isinstance(op, LogEvents) else 1
+        self.tried.append(count)
+        if count > self.most:
+            raise TransientNetworkError("no answer in time", code="timeout")
+        return super().call(op, options)
 
 
 def put_aside(host: Host, process: Process) -> None:
@@ -208,3 +230,25 @@ def test_a_journal_that_a_power_cut_left_the_beginning_of_is_cleared(host: Host,
     os.truncate(path, 16)
     assert flush(host).left == []
     assert (host.left(), len(dead.losses(str(host.folder)))) == ([], 1)
+
+
+def test_what_a_line_is_too_slow_for_at_once_arrives_in_less_at_once(process: Process, host: Host) -> None:
+    """A batch that takes longer than a call may was sent again and again, as large as it was, for ever."""
+    host.lake = line = SlowLine(8)
+    for number in range(90):
+        process.keep(event(f"0190c6a0-0000-7000-8000-{number:012}", ""))
+    process.die()
+    assert (flush(host).operations, len(line.kept), host.left()) == (90, 90, [])
+    whole, *less = line.tried
+    assert less[:2] == [1, whole // 2]
+    assert max(less[4:]) <= line.most < whole
+
+
+def test_a_line_that_carries_nothing_is_told_by_one_more_attempt(process: Process, host: Host) -> None:
+    """Each of them costs as long as a call may take."""
+    host.lake = line = SlowLine(0)
+    for number in range(90):
+        process.keep(event(f"0190c6a0-0000-7000-8000-{number:012}", ""))
+    process.die()
+    assert flush(host).stopped_by is not None
+    assert line.tried[1:] == [1]

@@ -67,6 +67,7 @@ class Adoption:
         self._delivery = delivery
         self.progress = Progress()
         self._skipped = 0
+        self._at_most = BATCH_EVENTS
         self._claim: Claim | None = None
 
     def abandon(self) -> None:
@@ -163,15 +164,18 @@ class Adoption:
 
     def _parcel(self, frames: list[Frame]) -> Parcel | None:
         try:
-            return parcel_from(frames, BATCH_EVENTS)
+            return parcel_from(frames, self._at_most)
         except InvalidRequest as error:
             self._delivery.bury(frames[0], error)
             self.progress.refused += 1
             return None
 
     def _send(self, parcel: Parcel) -> Iterator[None]:
-        """Sends the parcel, in halves where the whole is refused."""
+        """Sends the parcel, in halves where the whole is refused, in less at once where it takes too long."""
         outcome = self._attempt(parcel)
+        if _took_too_long(outcome) and len(parcel.frames) > 1:
+            yield from self._send_less(parcel.frames)
+            return
         if outcome.verdict is Verdict.REFUSED and len(parcel.frames) > 1:
             half = len(parcel.frames) // 2
             for frames in (parcel.frames[:half], parcel.frames[half:]):
@@ -190,6 +194,15 @@ class Adoption:
         self.progress.operations += max(len(parcel.frames), 1)
         yield
 
+    def _send_less(self, frames: list[Frame]) -> Iterator[None]:
+        """Sends one, which tells a line that is too slow for so much from one that carries nothing; then the others."""
+        self._at_most = max(len(frames) // 2, 1)
+        most = 1
+        while frames and self.progress.stopped_by is None:
+            parcel = parcel_from(frames, most)
+            yield from self._send(parcel)
+            frames, most = frames[len(parcel.frames) :], self._at_most
+
     def _leave(self, path: str, error: Exception) -> None:
         """A file that cannot be read now, or by this version, stays where it is, and blocks no other."""
         self._skipped += 1
@@ -202,6 +215,10 @@ class Adoption:
                 os.replace(path, f"{path}.unreadable")
                 why = f"{os.path.basename(path)} is no journal; it was put aside"
                 dead.note_loss(self._folder, "segment", 1, why, None)
+
+
+def _took_too_long(outcome: Outcome) -> bool:
+    return outcome.verdict is Verdict.AGAIN and outcome.error is not None and outcome.error.code == "timeout"
 
 
 def _is_at_fault(outcome: Outcome) -> bool:
