@@ -53,6 +53,11 @@ def rounds(process: Process, count: int) -> None:
         process.depot.round()
 
 
+def events_in(op: Op[object]) -> int:
+    """How many frames the call is of."""
+    return len(op.events) if isinstance(op, LogEvents) else 1
+
+
 class SlowLine(Lake):
     """A line over which so many events at once do not arrive in time; it counts what was tried."""
 
@@ -63,7 +68,7 @@ class SlowLine(Lake):
 
     def call(self, op: Op[A], options: CallOptions) -> A:
         """The lake's answer, where it comes in time."""
-        count = len(op.events) if isinstance(op, LogEvents) else 1
+        count = events_in(op)
         self.tried.append(count)
         if count > self.most:
             raise TransientNetworkError("no answer in time", code="timeout")

@@ -7,7 +7,7 @@ moment stays, and the freshest way in which it was read.
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from datlake_sdk.wire.models import DataRef
     from datlake_server.store.base import Tx, Value
+
+
+# Stands where no namespace does (a table is named): the same table may be told at the same moment without it, too.
+OF_OTHERS: Final = "of others"
 
 
 class Data(Struct, frozen=True):
@@ -233,7 +237,7 @@ def _keep_loose(tx: Tx, run: RunRow, telling: Telling, items: Sequence[Told]) ->
             role=telling.role,
             uri="" if item.pinned else item.uri or "",
             named=table_id if item.pinned else item.named,
-            namespace=item.namespace,
+            namespace=OF_OTHERS if item.of_others else item.namespace,
             pinned=snapshot_id if item.pinned else "",
             output=telling.output,
             at=telling.at,

@@ -59,6 +59,7 @@ class TableRow(Struct, frozen=True):
     description: str | None
     expected_freshness_s: int | None
     compatibility: str | None
+    by_events: int = 0
 
 
 class SnapshotRow(Struct, frozen=True):

@@ -95,9 +95,11 @@ class Batch:
         """The table of that name, made if need be."""
         key = (namespace, name)
         if key not in self._tables:
-            table_id = table_row(self.tx, namespace, name).table_id
-            self._tables[key] = table_id
-            self._names[table_id] = key
+            row = table_row(self.tx, namespace, name)
+            if not row.by_events:  # known from now on, whatever becomes of those that pointed to it
+                self.tx.do("tables.by_events", table_id=row.table_id)
+            self._tables[key] = row.table_id
+            self._names[row.table_id] = key
         return self._tables[key]
 
     def name_of(self, table_id: int) -> tuple[str, str]:

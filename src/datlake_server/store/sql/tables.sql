@@ -1,7 +1,10 @@
 -- name: tables.get
 SELECT table_id, namespace, name, created_at, latest_id, snapshot_count, location, owner, description,
-       expected_freshness_s, compatibility
+       expected_freshness_s, compatibility, by_events
 FROM tables WHERE namespace = :namespace AND name = :name;
+
+-- name: tables.by_events
+UPDATE tables SET by_events = 1 WHERE table_id = :table_id;
 
 -- name: tables.insert
 INSERT INTO tables (namespace, name, created_at, location) VALUES (:namespace, :name, :now, :location)
@@ -32,7 +35,7 @@ UPDATE tables SET snapshot_count = snapshot_count - 1 WHERE table_id = :table_id
 
 -- name: tables.drop_unused
 DELETE FROM tables
-WHERE table_id = :table_id AND latest_id IS NULL
+WHERE table_id = :table_id AND latest_id IS NULL AND by_events = 0
   AND coalesce(owner, description, compatibility) IS NULL AND expected_freshness_s IS NULL
   AND NOT EXISTS (SELECT 1 FROM pairs p WHERE p.source = :table_id AND p.source <> 0)
   AND NOT EXISTS (SELECT 1 FROM pairs p WHERE p.target = :table_id AND p.target <> 0)
