@@ -12,7 +12,7 @@ from datlake_sdk.errors import ServerError
 
 T = TypeVar("T")
 
-# Waiting writers share one commit, so this is also the largest group.
+# For reads, for bytes and for what takes long; what writes shares one of them (`writes`).
 THREADS: Final = 32
 # Half a second of work at the rate that is promised; who comes later is told to, instead of waiting in silence.
 WAITING_LIMIT: Final = 1_000
