@@ -17,7 +17,7 @@ from datlake_sdk.errors import InvalidRequest
 from datlake_sdk.lineage.ids import run_id_of
 from datlake_sdk.lineage.names import dataset_known_as, known_as
 from datlake_sdk.wire import codec
-from datlake_sdk.wire.ids import NO_CONTROL
+from datlake_sdk.wire.ids import RunText
 from datlake_sdk.wire.times import micros
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ _TYPES: Final[dict[str, EventType]] = {
     "FAIL": "FAIL",
 }
 _FIRST_PARENT: Final = "parentRun"  # Airflow's first integrations called the parent facet so
-_RunText = Annotated[str, Meta(min_length=1, max_length=2048, pattern=NO_CONTROL)]
 _Told = Annotated[str, Meta(min_length=1)]
 _RawFacets = dict[str, Raw] | None
 
@@ -50,7 +49,7 @@ class _Job(Struct, frozen=True):
 
 
 class _Run(Struct, frozen=True, rename={"run_id": "runId"}):
-    run_id: _RunText
+    run_id: RunText
     facets: _RawFacets = None
 
 

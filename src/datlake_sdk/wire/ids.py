@@ -23,6 +23,7 @@ Text = Annotated[str, Meta(min_length=1, max_length=256, pattern=NO_CONTROL)]
 ObjectName = Annotated[str, Meta(min_length=1, max_length=8192, pattern=NO_CONTROL)]
 Uri = Annotated[str, Meta(min_length=1, max_length=16384, pattern=NO_CONTROL)]
 Uuid = Annotated[str, Meta(pattern=UUID_PATTERN)]
+RunText = Name  # a run's id, or the text that a producer of OpenLineage calls it: what is taken is found
 
 SDK_NAME_LIMIT: Final = 256
 DEFAULT_NAMESPACE: Final = "default"

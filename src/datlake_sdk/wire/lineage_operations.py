@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Raw
 
-from datlake_sdk.wire.ids import Name, Text
+from datlake_sdk.wire.ids import Name, RunText, Text
 from datlake_sdk.wire.models import (
     Direction,
     Graph,
@@ -36,7 +36,7 @@ class Lineage(Op[Graph], frozen=True, kw_only=True):
     kind: NodeKind = "table"
     name: Name | None = None
     version: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
-    run_id: Text | None = None
+    run_id: RunText | None = None
     snapshot_id: Text | None = None
     field: Name | None = None
     direction: Direction = "both"
@@ -115,7 +115,7 @@ class RunOpenLineage(Op[Page[dict[str, object]]], frozen=True, kw_only=True):
     """A run as OpenLineage events: those it was told with, and what else Datlake knows of it."""
 
     http: ClassVar = Route("GET", "/runs/{run_id}/openlineage")
-    run_id: Text
+    run_id: RunText
     limit: Limit = 100
     cursor: Cursor | None = None
 

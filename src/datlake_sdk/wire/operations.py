@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Final, Literal, cast, get_args
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from datlake_sdk.wire.ids import Name, Text, Uri, Uuid
+from datlake_sdk.wire.ids import Name, RunText, Text, Uri, Uuid
 from datlake_sdk.wire.lineage_operations import (
     LINEAGE_OPERATIONS,
     ExportOpenLineage,
@@ -294,7 +294,7 @@ class GetRun(Op[Run], frozen=True, kw_only=True):
     """One run, whole."""
 
     http: ClassVar = Route("GET", "/jobs/{job_name}/runs/{run_id}", shorter="/runs/{run_id}")
-    run_id: Text
+    run_id: RunText
     job_name: Name | None = None
 
 
@@ -302,7 +302,7 @@ class Events(Op[Page[Event]], frozen=True, kw_only=True):
     """The events of a run in the order they were accepted."""
 
     http: ClassVar = Route("GET", "/runs/{run_id}/events")
-    run_id: Text
+    run_id: RunText
     event_type: Text | None = None
     limit: Limit = 100
     cursor: Cursor | None = None
@@ -312,8 +312,8 @@ class DiffRuns(Op[RunDiff], frozen=True, kw_only=True):
     """In what two runs differ; `other` is the one compared with (`with` in the query)."""
 
     http: ClassVar = Route("GET", "/runs/{run_id}/diff")
-    run_id: Text
-    other: Text
+    run_id: RunText
+    other: RunText
 
 
 class ListTables(Op[Page[Table]], frozen=True, kw_only=True):
