@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.http.served import Server
+from tests.http.told import Story
 
 
 @pytest.fixture(scope="module")
@@ -15,3 +16,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running = Server(tmp_path_factory.mktemp("lake"))
     yield running
     running.stop()
+
+
+@pytest.fixture
+def story(server: Server, request: pytest.FixtureRequest) -> Story:
+    """A namespace of the server that belongs to the test."""
+    return Story(server, f"{request.node.name}")

@@ -156,6 +156,8 @@ def canonical(data: bytes) -> bytes:
 def _run_event(told: _Event, run: _Run, digest: str, body: str, at: int) -> ParsedEvent:
     if told.job is None:
         raise _refused("an event of a run names its job - at `$.job`")
+    if not run.run_id.strip():  # every such event would be of one and the same run
+        raise _refused("the run has no id - at `$.run.runId`")
     run_id = run_id_of(run.run_id)
     return ParsedEvent(
         digest=digest,
