@@ -92,7 +92,10 @@ def test_packed_events_are_what_they_were(story: Story, coding: str) -> None:
     assert (single.status, single.json["is_repeat"]) == (201, False)
     assert story.send(told).json == single.json | {"is_repeat": True}
     ended = story.event("COMPLETE", 9)
-    assert story.send(gzip.compress(json.encode([told, ended])), "/batch", Content_Encoding=coding).status == 204
+    both = json.encode([told, ended])
+    assert story.send(gzip.compress(both), "/batch", Content_Encoding=coding).status == 204
+    in_members = gzip.compress(both[:40]) + gzip.compress(b"") + gzip.compress(both[40:])
+    assert story.send(in_members, "/batch", Content_Encoding=coding).status == 204
     assert story.told_of_run() == [told, ended]
 
 
@@ -104,6 +107,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "garbled": lambda packed: packed[:12] + b"\xff\xff\xff" + packed[15:],
     "another checksum": lambda packed: packed[:-8] + bytes(4) + packed[-4:],
     "followed by something": lambda packed: packed + b"x",
+    "in too many members": lambda packed: packed + gzip.compress(b"") * 100,
 }
 
 

@@ -37,6 +37,7 @@ BATCH_LIMIT_BYTES: Final = LIMITS["batch_bytes"]
 DEPTH_LIMIT: Final = 64  # deeper JSON is no metadata; it would only exhaust whoever reads it back
 # What is larger is read on a thread of its own: reading it takes longer than a commit.
 GROUPED_BYTES: Final = 64 << 10
+GROUPED_PACKED_BYTES: Final = 8 << 10
 # An ending looks after the run's log, which may be large.
 SLOW: Final[frozenset[type[Op[object]]]] = frozenset({CompleteRun})
 BATCHES: Final[frozenset[type[Op[object]]]] = frozenset({LogEvents, RecordLineageBatch})
@@ -72,7 +73,8 @@ class OperationEndpoint:
         if self._has_body:
             body = await request.body(self._limit_bytes)
             require_json(request.header(b"content-type"), body)
-        if self._is_grouped and len(body) <= GROUPED_BYTES:
+        most = GROUPED_PACKED_BYTES if request.header(b"content-encoding") else GROUPED_BYTES
+        if self._is_grouped and len(body) <= most:
             return await self._writes.run(Write(partial(self._begun, request, body), partial(self._told, request)))
         return await self._threads.run(partial(self._answer, request, body))
 
