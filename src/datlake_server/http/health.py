@@ -41,10 +41,10 @@ class Health:
         """200 where the lake answers, also while it is looked through; raises what keeps it from being written to."""
         if self._is_stopping:
             raise ServerError("this server is about to stop; ask again at the next one", code="stopping", status=503)
-        if self._lake.damage is not None:
-            raise self._lake.damage
         config: Op[object] = GetConfig()
         await self._threads.run(partial(self._lake.dispatch, config, Caller(request_id=request.request_id)))
+        if self._lake.damage is not None:  # last: it may be found while the lake answers
+            raise self._lake.damage
         return json_answer({"status": "ready"} if self._check is None else self._told())
 
     def stop(self) -> None:
