@@ -26,7 +26,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform d
 def said(place: Place, *arguments: str) -> tuple[str, str]:
     """The run and what a program said of it at its end."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-m", *arguments],
+        # Unbuffered: a child hangs on the lock of Python's own buffer for stderr, as it would without Datlake.
+        [sys.executable, "-u", "-W", "ignore::DeprecationWarning", "-m", *arguments],
         env=on_host(place, place.home),
         cwd=ROOT,
         capture_output=True,
