@@ -34,9 +34,9 @@ class Child:
     """A process with a presence in `folder`, once it says `up`."""
 
     def __init__(self, folder: Path, body: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", BEGIN + body, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        # Unbuffered: a signal's handler that prints while a line is printed is refused by Python's own buffer.
+        command = [sys.executable, "-u", "-c", BEGIN + body, str(folder)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.expect("up")
 
     def expect(self, line: str) -> None:
