@@ -159,10 +159,13 @@ class HeldLog:
 def read_part(path: str, offset: int, limit: int) -> tuple[bytes, int] | None:
     """At most `limit` bytes of a file from `offset`, and its size; null where there is no such file."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            return os.pread(file.fileno(), limit, offset), os.fstat(file.fileno()).st_size
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # who follows a log ends with Ctrl-C, at any moment
     except FileNotFoundError:
         return None
+    try:
+        return os.pread(file, limit, offset), os.fstat(file).st_size
+    finally:
+        os.close(file)
 
 
 def _is_at(file: int, path: str) -> bool:
