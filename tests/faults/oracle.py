@@ -187,7 +187,8 @@ def facts_of(op: Op[object]) -> Iterator[Fact]:
             state = "completed" if op.success else "aborted" if op.aborted else "failed"
             yield "ending", op.run_id, state, op.ended_at
         case _:
-            raise NotImplementedError(type(op).__name__)
+            message = f"nobody issues {type(op).__name__} here; say what it leaves behind"
+            raise TypeError(message)
 
 
 def seen_facts(client: DatlakeClient, runs: Iterable[Run], snapshots: Iterable[Snapshot]) -> Iterator[Fact]:

@@ -5,7 +5,6 @@ An empty source field is the whole source, an empty target field every column of
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, cast
 
 from msgspec import Struct, json
@@ -14,6 +13,7 @@ from msgspec.structs import asdict, astuple, replace
 from datlake_sdk.lineage.names import known_as
 from datlake_sdk.wire.models import Transformation
 from datlake_server.services.records import RunRow, json_text
+from datlake_server.services.remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # What a target may have at most: beyond, nobody can read it, and a run would pay for it.
 MOST: Final = 20_000
 WHOLE: Final = ""
-_FACETS_KEPT: Final = 500  # a few kilobytes each
+_FACETS_KEPT: Final = 500
 NO_JOB: Final = 0  # a dataset, of itself
 
 
@@ -71,7 +71,7 @@ def read_text(
     return _found(_fed_of(told), target, table_of)
 
 
-@lru_cache(maxsize=_FACETS_KEPT)
+@remembered(_FACETS_KEPT)
 def _fed_of(told: str) -> tuple[_Fed, ...]:
     return tuple(_fed(json.decode(told, type=dict[str, object])))
 

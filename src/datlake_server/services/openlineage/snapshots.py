@@ -14,6 +14,7 @@ from datlake_server.services.openlineage.facets import Owner
 from datlake_server.services.pages import END_OF_TIME
 from datlake_server.services.records import RunRow, SnapshotRow, json_text
 from datlake_server.services.registering import UNWRITTEN
+from datlake_server.services.remembered import remembered
 from datlake_server.services.schemas import fields_of
 
 if TYPE_CHECKING:
@@ -205,14 +206,14 @@ def _content(batch: Batch, owner: Owner) -> dict[str, str | int | None]:
     }
 
 
-@lru_cache(maxsize=_SCHEMAS_KEPT)
+@remembered(_SCHEMAS_KEPT)
 def _schema_of(facet: str) -> tuple[str, str]:
     """The schema that the facet tells and its fields, as they are stored. The same one comes with every run."""
     schema = cast("Schema", _without_marks(json.decode(facet, type=dict[str, object])))
     return json_text(schema), json_text(fields_of(schema))
 
 
-@lru_cache(maxsize=_SCHEMAS_KEPT)
+@remembered(_SCHEMAS_KEPT)
 def _column_lineage_of(facet: str) -> str:
     return json_text(_without_marks(json.decode(facet, type=dict[str, object])))
 
